@@ -1,0 +1,60 @@
+// CBOW on the CPU: the fused training step, the loss and its gradient.
+#include "binding/exact_ops.h"
+#include "binding/threads.h"
+#include "kernels/cpu_kernels.h"
+
+namespace pyembed {
+namespace {
+
+auto kernel(const CbowOptions& options) {
+  return [options](const TokenBlock& block, const Draws& draws, const auto&... arguments) {
+    return cbow_exact(block, draws, options, arguments...);
+  };
+}
+
+Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
+                  int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
+                  int64_t seed, int64_t epoch, bool mean, bool exact_gradient, double lr_begin, double lr_end,
+                  int64_t threads) {
+  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                                  negative, seed, epoch);
+  check_tables(in_vectors, out_vectors, arguments);
+  const LearningRate rate{lr_begin, lr_end};
+  const CbowOptions options{mean, exact_gradient};
+  return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
+    if (in.scalar_type() == ScalarType::Double) return exact_step(arguments, rate, in, out, kernel(options));
+    const Tables<float> tables = tables_of<float>(in, out);
+    return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
+                        [&](int64_t begin, int64_t end, void* scratch) {
+                          return best_cpu_kernels().cbow_step(arguments.block, arguments.draws, options, tables, rate,
+                                                              begin, end, scratch);
+                        });
+  }));
+}
+
+Tensor cbow_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
+                 int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
+                 int64_t seed, int64_t epoch, bool mean) {
+  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                                  negative, seed, epoch);
+  return exact_loss(arguments, in_vectors, out_vectors, kernel({mean, true}));
+}
+
+std::tuple<Tensor, Tensor> cbow_loss_backward(Tensor grad, Tensor in_vectors, Tensor out_vectors, Tensor ids,
+                                              Tensor sentence_starts, Tensor alias_table, int64_t first_position,
+                                              int64_t center_begin, int64_t center_end, int64_t window,
+                                              int64_t negative, int64_t seed, int64_t epoch, bool mean) {
+  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                                  negative, seed, epoch);
+  return exact_gradient(grad, arguments, in_vectors, out_vectors, kernel({mean, true}));
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(pyembed, CPU, library) {
+  library.impl("cbow_step_", TORCH_BOX(&cbow_step_));
+  library.impl("cbow_loss", TORCH_BOX(&cbow_loss));
+  library.impl("cbow_loss_backward", TORCH_BOX(&cbow_loss_backward));
+}
+
+}  // namespace pyembed

@@ -1,0 +1,147 @@
+// Turns the arguments of an op into what kernels take, after checking them: expected, got, remedy.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+#include <torch/headeronly/util/Exception.h>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "kernels/training.h"
+
+namespace pyembed {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+inline void require(bool condition, const std::string& message) {
+  if (!condition) throw std::runtime_error("pyembed: " + message);
+}
+
+// A contiguous CPU tensor of the given type, copied only where it is not contiguous.
+inline Tensor dense(const Tensor& tensor, ScalarType dtype, const char* name, const char* expected) {
+  require(tensor.is_cpu() && tensor.scalar_type() == dtype, std::string(name) + ": expected " + expected + " on the CPU");
+  return torch::stable::contiguous(tensor);
+}
+
+// The block and the draws of an op, and the tensors they point into.
+class WindowArguments {
+ public:
+  WindowArguments(const Tensor& ids, const Tensor& sentence_starts, const Tensor& alias_table, int64_t first_position,
+                  int64_t center_begin, int64_t center_end, int64_t window, int64_t negative, int64_t seed,
+                  int64_t epoch)
+      : ids_(dense(ids, ScalarType::Int, "ids", "int32[T]")),
+        sentence_starts_(dense(sentence_starts, ScalarType::Long, "sentence_starts", "int64[S + 1]")),
+        alias_table_(dense(alias_table, ScalarType::Int, "alias_table", "int32[V, 2]")) {
+    require(ids.dim() == 1, "ids: expected 1 dimension, got " + std::to_string(ids.dim()));
+    require(sentence_starts.dim() == 1 && sentence_starts.numel() >= 1,
+            "sentence_starts: expected 1 dimension and at least one element");
+    require(alias_table.dim() == 2 && alias_table.size(1) == 2, "alias_table: expected shape [V, 2]");
+    const int64_t T = ids.numel(), S = sentence_starts.numel() - 1, V = alias_table.size(0);
+    require(V >= 1 && V < (int64_t{1} << 31), "alias_table: expected 1 to 2^31 - 1 rows, got " + std::to_string(V));
+    require(0 <= center_begin && center_begin <= center_end && center_end <= T,
+            "centers: expected 0 <= center_begin <= center_end <= " + std::to_string(T) + ", got " +
+                std::to_string(center_begin) + " and " + std::to_string(center_end));
+    require(first_position >= 0, "first_position: expected >= 0, got " + std::to_string(first_position));
+    require(window >= 1 && window <= 1000, "window: expected 1 to 1000, got " + std::to_string(window));
+    require(negative >= 1 && negative <= 1000, "negative: expected 1 to 1000, got " + std::to_string(negative));
+    require(seed >= 0, "seed: expected 0 to 2^63 - 1, got " + std::to_string(seed));
+    require(epoch >= 0 && epoch < (int64_t{1} << 32), "epoch: expected 0 to 2^32 - 1, got " + std::to_string(epoch));
+    block = {ids_.const_data_ptr<int32_t>(), sentence_starts_.const_data_ptr<int64_t>(), T, S,
+             static_cast<uint64_t>(first_position), center_begin, center_end};
+    draws = {reinterpret_cast<const uint32_t*>(alias_table_.const_data_ptr<int32_t>()),
+             static_cast<uint32_t>(V),
+             static_cast<int>(window),
+             static_cast<int>(negative),
+             static_cast<uint64_t>(seed),
+             static_cast<uint32_t>(epoch)};
+    check_contents();
+  }
+
+  TokenBlock block;
+  Draws draws;
+
+ private:
+  // A wrong index would write outside a table, so every index is looked at; it costs a pass at memory speed.
+  void check_contents() const {
+    const int64_t* starts = block.sentence_starts;
+    require(starts[0] == 0 && starts[block.sentences] == block.tokens,
+            "sentence_starts: expected to begin with 0 and to end with T = " + std::to_string(block.tokens));
+    for (int64_t s = 0; s < block.sentences; ++s) {
+      require(starts[s] <= starts[s + 1], "sentence_starts: expected to ascend, falls at index " + std::to_string(s + 1));
+    }
+    uint32_t largest = 0;  // as unsigned, a negative id is a large one
+    for (int64_t t = 0; t < block.tokens; ++t) {
+      const uint32_t id = static_cast<uint32_t>(block.ids[t]);
+      largest = id > largest ? id : largest;
+    }
+    if (largest >= draws.vocabulary) report_bad_id();
+    for (uint32_t v = 0; v < draws.vocabulary; ++v) {
+      const uint32_t alias = draws.alias_table[2 * static_cast<uint64_t>(v) + 1];
+      if (alias >= draws.vocabulary) {
+        require(false, "alias_table: expected aliases 0 to V - 1 = " + std::to_string(draws.vocabulary - 1) + ", got " +
+                           std::to_string(alias) + " in row " + std::to_string(v));
+      }
+    }
+  }
+
+  [[noreturn]] void report_bad_id() const {
+    int64_t t = 0;
+    while (static_cast<uint32_t>(block.ids[t]) < draws.vocabulary) ++t;
+    throw std::runtime_error("pyembed: ids: expected 0 to V - 1 = " + std::to_string(draws.vocabulary - 1) + ", got " +
+                             std::to_string(block.ids[t]) + " at index " + std::to_string(t));
+  }
+
+  Tensor ids_, sentence_starts_, alias_table_;
+};
+
+inline void check_tables(const Tensor& in_vectors, const Tensor& out_vectors, const WindowArguments& arguments) {
+  const auto dtype = in_vectors.scalar_type();
+  require(dtype == ScalarType::Float || dtype == ScalarType::Double,
+          "in_vectors: expected float32 or float64; other types train with float32 tables");
+  require(out_vectors.scalar_type() == dtype && out_vectors.is_cpu() && in_vectors.is_cpu(),
+          "out_vectors: expected the dtype and device of in_vectors");
+  require(in_vectors.dim() == 2 && out_vectors.dim() == 2, "in_vectors, out_vectors: expected shape [V, D]");
+  require(in_vectors.size(1) == out_vectors.size(1) && in_vectors.size(1) >= 1,
+          "in_vectors, out_vectors: expected the same number of columns, got " + std::to_string(in_vectors.size(1)) +
+              " and " + std::to_string(out_vectors.size(1)));
+  const int64_t V = arguments.draws.vocabulary;
+  require(in_vectors.size(0) == V && out_vectors.size(0) == V,
+          "in_vectors, out_vectors: expected V = " + std::to_string(V) + " rows, as alias_table has, got " +
+              std::to_string(in_vectors.size(0)) + " and " + std::to_string(out_vectors.size(0)));
+}
+
+// Rows must be dense; they may lie apart.
+inline bool rows_are_dense(const Tensor& table) { return table.stride(1) == 1 && table.stride(0) >= table.size(1); }
+
+template <class Real>
+Tables<Real> tables_of(const Tensor& in_vectors, const Tensor& out_vectors) {
+  return {in_vectors.mutable_data_ptr<Real>(), out_vectors.mutable_data_ptr<Real>(), in_vectors.size(1),
+          in_vectors.stride(0), out_vectors.stride(0)};
+}
+
+// Runs work on tables with dense rows, on copies that are written back where the given ones are not.
+template <class Work>
+auto with_dense_rows(Tensor in_vectors, Tensor out_vectors, const Work& work) {
+  if (rows_are_dense(in_vectors) && rows_are_dense(out_vectors)) return work(in_vectors, out_vectors);
+  Tensor in_copy = torch::stable::contiguous(in_vectors), out_copy = torch::stable::contiguous(out_vectors);
+  auto result = work(in_copy, out_copy);
+  torch::stable::copy_(in_vectors, in_copy);
+  torch::stable::copy_(out_vectors, out_copy);
+  return result;
+}
+
+inline Tensor loss_and_pairs(const LossSum& sum) {
+  Tensor result = torch::stable::empty({2}, ScalarType::Double);
+  double* values = result.mutable_data_ptr<double>();
+  values[0] = sum.loss;
+  values[1] = static_cast<double>(sum.pairs);
+  return result;
+}
+
+}  // namespace pyembed

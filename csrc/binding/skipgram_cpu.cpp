@@ -1,0 +1,54 @@
+// Skip-gram on the CPU: the fused training step, the loss and its gradient.
+#include "binding/exact_ops.h"
+#include "binding/threads.h"
+#include "kernels/cpu_kernels.h"
+
+namespace pyembed {
+namespace {
+
+const auto kernel = [](const auto&... arguments) { return skipgram_exact(arguments...); };
+
+Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
+                      int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window,
+                      int64_t negative, int64_t seed, int64_t epoch, double lr_begin, double lr_end, int64_t threads) {
+  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                                  negative, seed, epoch);
+  check_tables(in_vectors, out_vectors, arguments);
+  const LearningRate rate{lr_begin, lr_end};
+  return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
+    if (in.scalar_type() == ScalarType::Double) return exact_step(arguments, rate, in, out, kernel);
+    const Tables<float> tables = tables_of<float>(in, out);
+    return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
+                        [&](int64_t begin, int64_t end, void* scratch) {
+                          return best_cpu_kernels().skipgram_step(arguments.block, arguments.draws, tables, rate, begin,
+                                                                  end, scratch);
+                        });
+  }));
+}
+
+Tensor skipgram_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
+                     int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window,
+                     int64_t negative, int64_t seed, int64_t epoch) {
+  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                                  negative, seed, epoch);
+  return exact_loss(arguments, in_vectors, out_vectors, kernel);
+}
+
+std::tuple<Tensor, Tensor> skipgram_loss_backward(Tensor grad, Tensor in_vectors, Tensor out_vectors, Tensor ids,
+                                                  Tensor sentence_starts, Tensor alias_table, int64_t first_position,
+                                                  int64_t center_begin, int64_t center_end, int64_t window,
+                                                  int64_t negative, int64_t seed, int64_t epoch) {
+  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                                  negative, seed, epoch);
+  return exact_gradient(grad, arguments, in_vectors, out_vectors, kernel);
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(pyembed, CPU, library) {
+  library.impl("skipgram_step_", TORCH_BOX(&skipgram_step_));
+  library.impl("skipgram_loss", TORCH_BOX(&skipgram_loss));
+  library.impl("skipgram_loss_backward", TORCH_BOX(&skipgram_loss_backward));
+}
+
+}  // namespace pyembed

@@ -1,0 +1,36 @@
+// The CPU kernels of one instruction set, and the choice among them at run time.
+#pragma once
+
+#include "kernels/training.h"
+
+namespace pyembed {
+
+struct CpuKernels {
+  const char* name;  // "avx512", "avx2", "neon" or "plain"
+
+  // Trains the centers [begin, end) of the block, one window after the other; several threads may train ranges of one
+  // block at the same time (Hogwild). scratch: step_scratch_bytes(), aligned to 64, one for each thread.
+  LossSum (*skipgram_step)(const TokenBlock& block, const Draws& draws, const Tables<float>& tables,
+                           const LearningRate& rate, int64_t begin, int64_t end, void* scratch);
+  LossSum (*cbow_step)(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
+                       const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
+                       void* scratch);
+
+  // Draws of the centers at positions first .. first + count - 1: radius [count], outputs [count, 1 + K] (the centers'
+  // ids first), repeated [count].
+  void (*draw_windows)(const Draws& draws, uint64_t first, int64_t count, const int32_t* centers, int32_t* radius,
+                       int32_t* outputs, uint8_t* repeated);
+};
+
+// The kernels of each instruction set; null where this build or this processor lacks it.
+const CpuKernels* avx512_kernels();
+const CpuKernels* avx2_kernels();
+const CpuKernels* neon_kernels();
+const CpuKernels* plain_kernels();  // never null
+
+// The fastest that this processor runs.
+const CpuKernels& best_cpu_kernels();
+
+size_t step_scratch_bytes(const Draws& draws, int64_t dimensions);
+
+}  // namespace pyembed

@@ -1,0 +1,59 @@
+// Kernels for any element type, any number of negatives and rows that coincide: plain loops, every window evaluated
+// as the spec says, on one thread. They compute losses and gradients, train float64 tables, and are what the SIMD
+// kernels call for a window in which an output stands twice. Spec: pyembed/reference.py sections 4 to 7.
+#pragma once
+
+#include "kernels/training.h"
+
+namespace pyembed {
+
+// Columns treated together; bounds the scratch for vectors of any length.
+constexpr int64_t kExactColumns = 16;
+
+// Elements (of Real) of scratch that an exact kernel needs.
+PE_INLINE int64_t exact_scratch_size(const Draws& draws) {
+  const int64_t contexts = 2 * static_cast<int64_t>(draws.window), outputs = 1 + static_cast<int64_t>(draws.negative);
+  return contexts * outputs + (contexts + outputs + 2) * kExactColumns;
+}
+
+// One window: rows are read from `read`, and scale * gradient is added to `write` (which may be the same tables, or
+// have null pointers to compute the loss alone). contexts [C], outputs [N], the center first.
+template <class Real>
+struct ExactWindow {
+  const int32_t* contexts;
+  int64_t context_count;
+  const int32_t* outputs;
+  int64_t output_count;
+  Real scale;
+};
+
+template <class Real>
+LossSum skipgram_exact_window(const ExactWindow<Real>& window, const Tables<Real>& read, const Tables<Real>& write,
+                              Real* scratch);
+
+template <class Real>
+LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& options, const Tables<Real>& read,
+                          const Tables<Real>& write, Real* scratch);
+
+// A constant scale (gradients), or minus the learning rate (training).
+struct Scale {
+  double constant;
+  const LearningRate* rate;  // null: the constant
+};
+
+// Buffers for the ids of one window.
+struct WindowIds {
+  int32_t* contexts;  // [2W]
+  int32_t* outputs;   // [1 + K]
+};
+
+// All centers of the block, one window after the other.
+template <class Real>
+LossSum skipgram_exact(const TokenBlock& block, const Draws& draws, const Scale& scale, const Tables<Real>& read,
+                       const Tables<Real>& write, const WindowIds& ids, Real* scratch);
+
+template <class Real>
+LossSum cbow_exact(const TokenBlock& block, const Draws& draws, const CbowOptions& options, const Scale& scale,
+                   const Tables<Real>& read, const Tables<Real>& write, const WindowIds& ids, Real* scratch);
+
+}  // namespace pyembed

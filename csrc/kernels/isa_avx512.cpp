@@ -1,0 +1,35 @@
+// The kernels for AVX512, whatever processor the build machine has.
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "kernels/cpu_kernels.h"
+#include "kernels/exact.h"
+
+#if defined(PE_X86)
+#include <immintrin.h>
+
+#define PE_ISA avx512
+PE_TARGET_BEGIN("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2,bmi2")
+#include "kernels/simd_avx512.h"
+//
+#include "kernels/isa_kernels.h"
+PE_TARGET_END
+
+namespace pyembed {
+
+const CpuKernels* avx512_kernels() {
+  static constexpr CpuKernels kernels = avx512::entries("avx512");
+  const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl");
+  return supported ? &kernels : nullptr;
+}
+
+}  // namespace pyembed
+#else
+namespace pyembed {
+
+const CpuKernels* avx512_kernels() { return nullptr; }
+
+}  // namespace pyembed
+#endif

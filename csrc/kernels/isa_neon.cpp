@@ -1,0 +1,35 @@
+// The kernels for 64-bit ARM, all of which have NEON.
+#include "kernels/portable.h"
+
+#if defined(PE_ARM64)
+#include <arm_neon.h>
+
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "kernels/cpu_kernels.h"
+#include "kernels/exact.h"
+
+#define PE_ISA neon
+#include "kernels/simd_128.h"
+//
+#include "kernels/isa_kernels.h"
+
+namespace pyembed {
+
+const CpuKernels* neon_kernels() {
+  static constexpr CpuKernels kernels = neon::entries("neon");
+  return &kernels;
+}
+
+}  // namespace pyembed
+#else
+#include "kernels/cpu_kernels.h"
+
+namespace pyembed {
+
+const CpuKernels* neon_kernels() { return nullptr; }
+
+}  // namespace pyembed
+#endif

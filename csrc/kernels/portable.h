@@ -1,0 +1,51 @@
+// Differences between compilers, processors and CUDA, in one place: no other header or kernel says #ifdef.
+#pragma once
+
+#if defined(__CUDACC__)
+#define PE_HD __host__ __device__
+#else
+#define PE_HD
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define PE_RESTRICT __restrict__
+#define PE_INLINE inline __attribute__((always_inline))
+#define PE_NOINLINE __attribute__((noinline))
+#else
+#define PE_RESTRICT
+#define PE_INLINE inline
+#define PE_NOINLINE
+#endif
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__)
+#define PE_X86 1
+#elif defined(__aarch64__)
+#define PE_ARM64 1
+#endif
+
+namespace pyembed {
+
+PE_INLINE void prefetch(const void* address) {
+#if defined(PE_X86)
+  // volatile asm, because g++ 12 deletes a function that holds nothing but prefetch intrinsics
+  __asm__ volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(address)));
+#elif defined(__GNUC__)
+  __builtin_prefetch(address);
+#else
+  (void)address;
+#endif
+}
+
+}  // namespace pyembed
+
+// PE_TARGET_BEGIN("avx2,fma") ... PE_TARGET_END compiles what lies between for that instruction set, whatever the
+// command line says. Include every standard header before it: their inline functions must stay portable.
+#define PE_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define PE_TARGET_BEGIN(features) \
+  PE_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define PE_TARGET_END PE_PRAGMA(clang attribute pop)
+#elif defined(__GNUC__)
+#define PE_TARGET_BEGIN(features) PE_PRAGMA(GCC push_options) PE_PRAGMA(GCC target(features))
+#define PE_TARGET_END PE_PRAGMA(GCC pop_options)
+#endif

@@ -1,0 +1,49 @@
+// 4 floats a register, in the vector extensions of g++ and clang: SSE2 on x86-64, NEON on ARM, whatever else elsewhere.
+// PE_ISA names the namespace.
+#pragma once
+
+namespace pyembed::PE_ISA {
+
+typedef float Float __attribute__((vector_size(16)));
+typedef int32_t Int __attribute__((vector_size(16)));
+constexpr int kWidth = 4;
+constexpr int kAccumulators = 12;  // dot products formed together: what the register file holds beside their operands
+
+PE_INLINE Float zero() { return Float{0, 0, 0, 0}; }
+PE_INLINE Float broadcast(float x) { return Float{x, x, x, x}; }
+PE_INLINE Float load(const float* p) {
+  Float x;
+  __builtin_memcpy(&x, p, sizeof x);  // an unaligned load
+  return x;
+}
+PE_INLINE void store(float* p, Float x) { __builtin_memcpy(p, &x, sizeof x); }
+PE_INLINE Float load_first(const float* p, int n) {
+  Float x = zero();
+  for (int i = 0; i < n; ++i) x[i] = p[i];
+  return x;
+}
+PE_INLINE void store_first(float* p, Float x, int n) {
+  for (int i = 0; i < n; ++i) p[i] = x[i];
+}
+#if defined(PE_ARM64)
+PE_INLINE Float fma(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
+#else
+PE_INLINE Float fma(Float a, Float b, Float c) { return a * b + c; }
+#endif
+PE_INLINE Float max(Float a, Float b) { return a > b ? a : b; }
+PE_INLINE Float where_negative(Float x, Float yes, Float no) { return x < 0 ? yes : no; }
+
+// Lane i of sums[j] is the sum of all lanes of x[4j + i].
+template <int M, int R>
+PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
+  static_assert(M <= 4 * R, "a register for each four sums");
+  for (int r = 0; r < R; ++r) {
+    const auto sum = [&](int i) {
+      const Float row = i < M ? x[i < M ? i : 0] : zero();
+      return (row[0] + row[1]) + (row[2] + row[3]);
+    };
+    sums[r] = Float{sum(4 * r), sum(4 * r + 1), sum(4 * r + 2), sum(4 * r + 3)};
+  }
+}
+
+}  // namespace pyembed::PE_ISA

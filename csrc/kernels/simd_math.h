@@ -1,0 +1,72 @@
+// Sigmoid and loss of a register of scores, on top of one of the simd_*.h. Spec: pyembed/reference.py section 4.
+#pragma once
+
+namespace pyembed::PE_ISA {
+
+// exp(x) for x <= 0, relative error below 2e-7; below -87 it stays at exp(-87).
+PE_INLINE Float exp_of_negative(Float x) {
+  const Float log2_e = broadcast(1.44269504088896341f);
+  const Float integer_bias = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds, and leaves the integer in the low bits
+  x = max(x, broadcast(-87.0f));
+  const Float biased = fma(x, log2_e, integer_bias);
+  const Float integer = biased - integer_bias;
+  // ln 2 in two parts, so that the rest is exact to the last bit
+  Float rest = fma(integer, broadcast(-0.693145751953125f), x);
+  rest = fma(integer, broadcast(-1.428606765330187e-06f), rest);
+  Float power = broadcast(1.9875691500e-4f);
+  power = fma(power, rest, broadcast(1.3981999507e-3f));
+  power = fma(power, rest, broadcast(8.3334519073e-3f));
+  power = fma(power, rest, broadcast(4.1665795894e-2f));
+  power = fma(power, rest, broadcast(1.6666665459e-1f));
+  power = fma(power, rest, broadcast(5.0000001201e-1f));
+  power = fma(power, rest * rest, rest + broadcast(1.0f));
+  return (Float)((Int)power + ((Int)biased << 23));
+}
+
+// Losses add up as log(product) + linear: one multiplication a score instead of one logarithm.
+//   log(1 + exp(s)) = max(s, 0) + log(1 + exp(-|s|)), and the product's exponent is split off before it can overflow.
+struct LossLanes {
+  Float product;
+  Int exponent;
+  Float linear;
+};
+
+PE_INLINE LossLanes no_loss() { return {broadcast(1.0f), Int{}, zero()}; }
+
+// Between two calls the product may take up to 100 factors, each from 1 to 2.
+PE_INLINE void split_exponent(LossLanes& loss) {
+  const Int bits = (Int)loss.product;
+  loss.exponent += (bits >> 23) - 127;
+  loss.product = (Float)((bits & 0x007FFFFF) | 0x3F800000);
+}
+
+inline double total_loss(const LossLanes& loss) {
+  float product[kWidth], linear[kWidth];
+  store(product, loss.product);
+  store(linear, loss.linear);
+  double total = 0;
+  for (int lane = 0; lane < kWidth; ++lane) {
+    total += linear[lane] + std::log(static_cast<double>(product[lane])) + loss.exponent[lane] * 0.693147180559945309;
+  }
+  return total;
+}
+
+// What the lanes of a register of scores stand for.
+struct LaneRoles {
+  Float used;   // 1, or 0 for a lane that holds no score
+  Float label;  // 1 for the center, else 0
+  Float sign;   // -1 for the center, else 1: loss = log(1 + exp(sign * score))
+};
+
+// Returns rate * (label - sigmoid(score)), 0 in unused lanes, and adds the losses.
+PE_INLINE Float step_sizes(Float score, const LaneRoles& lanes, Float rate, LossLanes& loss) {
+  const Float magnitude = max(score, -score);
+  const Float decay = exp_of_negative(-magnitude);
+  const Float upper = broadcast(1.0f) / (broadcast(1.0f) + decay);  // sigmoid(|score|)
+  const Float probability = where_negative(score, decay * upper, upper);
+  loss.product *= fma(lanes.used, decay, broadcast(1.0f));
+  loss.linear = fma(lanes.used, max(lanes.sign * score, zero()), loss.linear);
+  return (lanes.label - probability) * (rate * lanes.used);
+}
+
+}  // namespace pyembed::PE_ISA

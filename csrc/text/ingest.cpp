@@ -1,0 +1,297 @@
+// The first pass: feeding blocks, counting types, merging the workers' tables.
+#include "ingest.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "positioned_io.h"
+#include "utf8.h"
+
+namespace pyembed {
+namespace {
+
+constexpr size_t kBlockSize = 1 << 20;  // with its notes it stays in a core's L2 cache
+constexpr size_t kPadding = 64;         // candidate_mask reads whole 64-byte pieces; covers kKeyPadding
+static_assert(kPadding >= kKeyPadding, "");
+
+// A token found, waiting for its slot to arrive from memory. key.tag 0 stands for the end of a sentence.
+struct Pending {
+  TypeKey key;
+  uint64_t hash;
+  const char* bytes;
+  size_t length;
+};
+constexpr size_t kPendingTokens = 64;
+
+}  // namespace
+
+struct Ingest::Worker {
+  int index;
+  TypeTable types;
+  std::vector<int32_t> invalid_types;
+  std::vector<int32_t> ids;
+};
+
+Ingest::Ingest(int scratch, int threads, bool records, bool strict)
+    : scratch_(scratch), records_(records), strict_(strict) {
+  for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(Worker{i, {}, {}, {}}));
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { run(i); });
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+Ingest::~Ingest() { close(); }
+
+void Ingest::close() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = true;
+  }
+  not_empty_.notify_all();
+  not_full_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+bool Ingest::feed(const char* bytes, size_t size) {
+  while (size > 0) {
+    const size_t piece = std::min(size, kBlockSize);
+    const bool wanted =
+        records_ ? feed_blocks<RecordSeparators>(bytes, piece) : feed_blocks<TextSeparators>(bytes, piece);
+    if (!wanted) return false;
+    bytes += piece, size -= piece;
+  }
+  return true;
+}
+
+bool Ingest::end_of_file() {
+  const char end = records_ ? RecordSeparators::sentence_end : TextSeparators::sentence_end;
+  const bool wanted = feed(&end, 1);
+  ++source_;
+  source_offset_ = 0;
+  return wanted;
+}
+
+template <class Separators>
+bool Ingest::feed_blocks(const char* bytes, size_t size) {
+  size_t cut = size;
+  while (cut > 0 && !Separators::ends_token(static_cast<uint8_t>(bytes[cut - 1]))) --cut;
+  if (cut == 0) {
+    carry_.insert(carry_.end(), bytes, bytes + size);
+    return true;
+  }
+  const bool wanted = queue_block(bytes, cut);
+  carry_.assign(bytes + cut, bytes + size);
+  return wanted;
+}
+
+// Queues what was carried over and bytes[0, size), which ends with a separator.
+bool Ingest::queue_block(const char* bytes, size_t size) {
+  Block block;
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    not_full_.wait(lock, [this] { return stopped_ || queue_.size() < 2 * workers_.size() + 2; });
+    if (stopped_) return false;
+    if (!spare_.empty()) {
+      block.bytes = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  block.size = carry_.size() + size;
+  block.bytes.resize(std::max(block.bytes.size(), block.size + kPadding));
+  std::copy(carry_.begin(), carry_.end(), block.bytes.begin());
+  std::copy(bytes, bytes + size, block.bytes.begin() + carry_.size());
+  if (!records_ && source_offset_ == 0 && std::memcmp(block.bytes.data(), "\xef\xbb\xbf", 3) == 0) {
+    std::fill_n(block.bytes.begin(), 3, ' ');  // a byte order mark is no text
+  }
+  block.source = source_;
+  block.source_offset = source_offset_;
+  block.position = position_;
+  source_offset_ += block.size;
+  position_ += block.size;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    block.index = notes_.size();
+    notes_.emplace_back();
+    queue_.push_back(std::move(block));
+  }
+  not_empty_.notify_one();
+  return true;
+}
+
+void Ingest::run(int index) {
+  Worker& worker = *workers_[index];
+  try {
+    for (;;) {
+      Block block;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        not_empty_.wait(lock, [this] { return stopped_ || closed_ || !queue_.empty(); });
+        if (stopped_ || queue_.empty()) return;
+        block = std::move(queue_.front());
+        queue_.pop_front();
+      }
+      not_full_.notify_one();
+      Notes notes = records_ ? take_notes<RecordSeparators>(block, worker) : take_notes<TextSeparators>(block, worker);
+      const uint64_t bytes = notes.size * sizeof(int32_t);
+      {
+        std::lock_guard<std::mutex> lock(mutex_);
+        notes.offset = scratch_size_;
+        scratch_size_ += bytes;
+        notes_[block.index] = notes;
+        if (block.bytes.size() <= 2 * kBlockSize) spare_.push_back(std::move(block.bytes));
+      }
+      write_at(scratch_, worker.ids.data(), bytes, static_cast<int64_t>(notes.offset));
+    }
+  } catch (...) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!error_) error_ = std::current_exception();
+    stopped_ = true;
+  }
+  not_empty_.notify_all();
+  not_full_.notify_all();
+}
+
+template <class Separators>
+Ingest::Notes Ingest::take_notes(const Block& block, Worker& worker) {
+  if (worker.ids.size() < block.size + 1) worker.ids.resize(block.size + 1);
+  int32_t* out = worker.ids.data();
+  const char* const text = block.bytes.data();
+  uint64_t lines = 0;
+  Pending pending[kPendingTokens];
+  size_t waiting = 0;
+
+  const auto resolve = [&] {
+    for (size_t i = 0; i < waiting; ++i) {
+      const Pending& token = pending[i];
+      if (token.key.tag == 0) {
+        ++lines;
+        *out++ = -1;
+        continue;
+      }
+      int32_t type = worker.types.add(token.key, token.hash, token.bytes, token.length, 1);
+      if (type < 0) {
+        const auto offset = static_cast<uint64_t>(token.bytes - text);
+        type = worker.types.insert(token.key, token.hash, token.bytes, token.length, 1, block.position + offset);
+        const size_t bad = first_invalid_utf8(token.bytes, token.length);
+        if (bad < token.length) {
+          worker.invalid_types.push_back(type);
+          if (strict_) report_fault(block, lines, offset + bad);
+        }
+      }
+      *out++ = type;
+    }
+    waiting = 0;
+  };
+
+  const char* token = text;
+  for (size_t at = 0; at < block.size; at += 64) {
+    uint64_t mask = candidate_mask<Separators>(text + at);
+    if (block.size - at < 64) mask &= (1ull << (block.size - at)) - 1;
+    for (; mask != 0; mask &= mask - 1) {
+      const char* const end = text + at + __builtin_ctzll(mask);
+      if (!Separators::ends_token(static_cast<uint8_t>(*end))) continue;
+      if (end > token) {
+        Pending& next = pending[waiting++];
+        next.bytes = token;
+        next.length = static_cast<size_t>(end - token);
+        next.key = key_of(token, next.length);
+        next.hash = next.key.hash();
+        worker.types.prefetch(next.hash);
+        if (waiting == kPendingTokens) resolve();
+      }
+      token = end + 1;
+      if (*end == Separators::sentence_end) {
+        pending[waiting++].key.tag = 0;
+        if (waiting == kPendingTokens) resolve();
+      }
+    }
+  }
+  resolve();
+  Notes notes;
+  notes.worker = worker.index;
+  notes.source = block.source;
+  notes.size = static_cast<uint64_t>(out - worker.ids.data());
+  notes.lines = lines;
+  return notes;
+}
+
+// Keeps the earliest fault. Blocks are taken in order and those before this one are finished by their workers, so
+// whatever the threads do, the earliest fault of the stream is among those reported.
+void Ingest::report_fault(const Block& block, uint64_t lines_before, uint64_t offset) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = true;
+    if (block.position + offset >= fault_.position) return;
+    fault_.found = true;
+    fault_.source = block.source;
+    fault_.byte = block.source_offset + offset;
+    fault_.value = static_cast<uint8_t>(block.bytes[offset]);
+    fault_.position = block.position + offset;
+    fault_block_ = block.index;
+    fault_lines_ = lines_before;
+  }
+  not_empty_.notify_all();
+  not_full_.notify_all();
+}
+
+void Ingest::finish() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    closed_ = true;
+  }
+  not_empty_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  spare_.clear();
+  if (error_) std::rethrow_exception(error_);
+  if (fault_.found) {
+    fault_.line = 1 + fault_lines_;
+    for (size_t i = 0; i < fault_block_; ++i) {
+      if (notes_[i].source == fault_.source) fault_.line += notes_[i].lines;
+    }
+    return;
+  }
+  merge();
+}
+
+// Adds every worker's types to the first worker's table.
+void Ingest::merge() {
+  types_ = std::move(workers_[0]->types);
+  std::vector<bool> invalid;
+  const auto mark_invalid = [&](int32_t type) {
+    if (invalid.size() <= static_cast<size_t>(type)) invalid.resize(type + 1);
+    if (!invalid[type]) invalid_types_.push_back(type);
+    invalid[type] = true;
+  };
+  merged_types_.resize(workers_.size());
+  for (int32_t type = 0; type < types_.size(); ++type) merged_types_[0].push_back(type);
+  for (int32_t type : workers_[0]->invalid_types) mark_invalid(type);
+  for (size_t w = 1; w < workers_.size(); ++w) {
+    const TypeTable& table = workers_[w]->types;
+    const std::vector<uint64_t> counts = table.counts();
+    std::vector<char> padded;
+    for (int64_t type = 0; type < table.size(); ++type) {
+      const size_t length = table.length(type);
+      padded.assign(table.bytes(type), table.bytes(type) + length);
+      padded.resize(length + kKeyPadding);
+      const TypeKey key = key_of(padded.data(), length);
+      const uint64_t hash = key.hash();
+      int32_t merged = types_.add(key, hash, padded.data(), length, counts[type]);
+      if (merged < 0) {
+        merged = types_.insert(key, hash, padded.data(), length, counts[type], table.first_position(type));
+      } else {
+        types_.seen_at(merged, table.first_position(type));
+      }
+      merged_types_[w].push_back(merged);
+    }
+    for (int32_t type : workers_[w]->invalid_types) mark_invalid(merged_types_[w][type]);
+    workers_[w].reset();
+  }
+  counts_ = types_.counts();
+}
+
+}  // namespace pyembed

@@ -1,0 +1,133 @@
+// Ingest: one pass over raw bytes, on several threads, that counts the types of a text and notes the type of every
+// token in a scratch file; encode() then turns those notes into word ids.
+//
+// The caller feeds blocks cut anywhere. Every worker owns a TypeTable and shares nothing while it counts; finish()
+// merges the tables. Counts, first positions and the order of tokens do not depend on the number of threads.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "type_table.h"
+
+namespace pyembed {
+
+// The first token that is not valid UTF-8.
+struct Fault {
+  bool found = false;
+  uint32_t source = 0;        // which source, from 0
+  uint64_t line = 0;          // in that source, from 1
+  uint64_t byte = 0;          // in that source, from 0: the first bad byte
+  uint8_t value = 0;          // of that byte
+  uint64_t position = ~0ull;  // in the whole stream
+};
+
+// What every type becomes: words[type] >= 0 is one word id, -1 none, -2 - k the words list_words[list_starts[k] ..
+// list_starts[k + 1]).
+struct WordMap {
+  const int32_t* words;
+  const int64_t* list_starts;
+  const int32_t* list_words;
+};
+
+// Where encode() writes: ids int32 from ids_offset on, sentence starts int64 from starts_offset on.
+struct EncodedFile {
+  int descriptor;
+  int64_t ids_offset;
+  int64_t starts_offset;
+};
+
+struct EncodedSize {
+  int64_t tokens = 0;     // T
+  int64_t sentences = 0;  // S; S + 1 starts are written
+};
+
+class Ingest {
+ public:
+  // `scratch` is an open descriptor of an empty file, read and written by position. `records` picks RecordSeparators
+  // in place of TextSeparators. With `strict` an invalid token ends the pass.
+  Ingest(int scratch, int threads, bool records, bool strict);
+  ~Ingest();
+  Ingest(const Ingest&) = delete;
+  Ingest& operator=(const Ingest&) = delete;
+
+  // Copies and queues a block; waits while the queue is full. False: a fault was found, nothing more is wanted.
+  bool feed(const char* bytes, size_t size);
+  // Ends the sentence and the source: no token spans two sources.
+  bool end_of_file();
+  // Waits for the workers and merges their tables. Throws what a worker threw.
+  void finish();
+  // Stops the workers: after it the scratch file may be closed.
+  void close();
+
+  // After finish().
+  const Fault& fault() const { return fault_; }
+  const TypeTable& types() const { return types_; }
+  const std::vector<uint64_t>& counts() const { return counts_; }
+  const std::vector<int32_t>& invalid_types() const { return invalid_types_; }
+  EncodedSize encode(const WordMap& map, const EncodedFile& file) const;
+
+ private:
+  struct Block {
+    std::vector<char> bytes;  // ends with a separator, then kKeyPadding and more bytes
+    size_t size = 0;
+    size_t index = 0;  // in the stream of blocks
+    uint32_t source = 0;
+    uint64_t source_offset = 0;  // of its first byte in the source
+    uint64_t position = 0;       // of its first byte in the stream
+  };
+  // Where a block's types went: int32 ids of its worker's table, -1 for the end of a sentence.
+  struct Notes {
+    int worker = 0;
+    uint32_t source = 0;
+    uint64_t offset = 0;  // bytes in the scratch file
+    uint64_t size = 0;    // ids
+    uint64_t lines = 0;   // sentence ends in the block
+  };
+  struct Worker;
+
+  template <class Separators>
+  bool feed_blocks(const char* bytes, size_t size);
+  bool queue_block(const char* bytes, size_t size);
+  void run(int worker);
+  template <class Separators>
+  Notes take_notes(const Block& block, Worker& worker);
+  void report_fault(const Block& block, uint64_t lines_before, uint64_t offset);
+  void merge();
+
+  const int scratch_;
+  const bool records_, strict_;
+  uint64_t scratch_size_ = 0;
+
+  // The feeder's own.
+  std::vector<char> carry_;  // what followed the last separator
+  uint32_t source_ = 0;
+  uint64_t source_offset_ = 0, position_ = 0;  // of the next byte to be queued
+
+  std::mutex mutex_;  // guards what follows, up to fault_lines_
+  std::condition_variable not_empty_, not_full_;
+  std::deque<Block> queue_;
+  std::vector<std::vector<char>> spare_;
+  std::vector<Notes> notes_;  // by block index
+  bool closed_ = false, stopped_ = false;
+  std::exception_ptr error_;
+  Fault fault_;
+  size_t fault_block_ = 0;
+  uint64_t fault_lines_ = 0;
+
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::thread> threads_;
+
+  TypeTable types_;
+  std::vector<uint64_t> counts_;
+  std::vector<int32_t> invalid_types_;
+  std::vector<std::vector<int32_t>> merged_types_;  // [worker][its type]
+};
+
+}  // namespace pyembed

@@ -1,0 +1,152 @@
+"""Every hyper-parameter once: its unit, range, default and where the default comes from.
+
+The dataclasses are frozen and check themselves, so a value that reaches any other room is a valid one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Model = Literal["skipgram", "cbow"]
+Backend = Literal["auto", "native", "torch"]
+CbowGradient = Literal["word2vec", "exact"]
+Tokenizer = Literal["whitespace", "words"]
+EncodingErrors = Literal["strict", "replace"]
+
+DEFAULT_ALPHA: dict[str, float] = {"skipgram": 0.025, "cbow": 0.05}
+"""Initial learning rates of word2vec.c, by model."""
+
+
+def _require(condition: bool, name: str, expected: str, found: object) -> None:
+    if not condition:
+        raise ValueError(f"{name}: expected {expected}, found {found!r}")
+
+
+def _require_int(name: str, value: object, low: int, high: int | None = None) -> None:
+    limits = f"a whole number >= {low}" if high is None else f"a whole number from {low} to {high}"
+    valid = isinstance(value, int) and not isinstance(value, bool) and value >= low and (high is None or value <= high)
+    _require(valid, name, limits, value)
+
+
+def _require_choice(name: str, value: object, kind: Any) -> None:
+    choices = get_args(kind)
+    _require(value in choices, name, "one of " + ", ".join(choices), value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """How text becomes words and words become a vocabulary.
+
+    Raises:
+        ValueError: a value is out of its range; the message names the field, what was expected and what was found.
+    """
+
+    lowercase: bool = False
+    """Lower-case every word by Unicode's rules before it is counted."""
+    tokenizer: Tokenizer = "whitespace"
+    """`whitespace` splits at ASCII white space, as word2vec and fastText; `words` keeps Unicode words alone."""
+    encoding_errors: EncodingErrors = "strict"
+    """What invalid UTF-8 does: stop with an error, or become U+FFFD and be counted."""
+    min_count: int = 5
+    """Words that occur less often are dropped before windows are formed. >= 1; word2vec's default."""
+    max_final_vocab: int | None = None
+    """Keep only this many of the most frequent words. >= 1, or None for all."""
+
+    def __post_init__(self) -> None:
+        _require_choice("tokenizer", self.tokenizer, Tokenizer)
+        _require_choice("encoding_errors", self.encoding_errors, EncodingErrors)
+        _require_int("min_count", self.min_count, 1)
+        if self.max_final_vocab is not None:
+            _require_int("max_final_vocab", self.max_final_vocab, 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The hyper-parameters of skip-gram and CBOW with negative sampling (Mikolov et al. 2013, arXiv:1310.4546).
+
+    Raises:
+        ValueError: a value is out of its range; the message names the field, what was expected and what was found.
+    """
+
+    model: Model = "skipgram"
+    vector_size: int = 100
+    """D, the number of dimensions. 1 to 65,536; word2vec's default."""
+    window: int = 5
+    """Largest distance between a center and a context, in kept tokens. 1 to 1,000; word2vec's default."""
+    negative: int = 5
+    """Negatives drawn for each window. 1 to 1,000; word2vec's default."""
+    ns_exponent: float = 0.75
+    """Negatives are drawn in proportion to count ** ns_exponent. Any finite number; word2vec's default."""
+    sample: float = 1e-3
+    """Words more frequent than this fraction are thinned out. 0 (keep all) to 1; word2vec's default."""
+    epochs: int = 5
+    """Passes over the corpus. >= 1; word2vec's default."""
+    alpha: float | None = None
+    """Learning rate at the start, > 0. None: 0.025 for skip-gram, 0.05 for CBOW, as word2vec.c."""
+    min_alpha: float = 1e-4
+    """Learning rate at the end, reached linearly. 0 to alpha; gensim's default."""
+    cbow_mean: bool = True
+    """CBOW's hidden vector is the mean of the contexts' vectors, else their sum."""
+    cbow_gradient: CbowGradient = "word2vec"
+    """Whether each context of a mean receives the whole gradient (word2vec) or its share 1/C (exact)."""
+    threads: int | None = None
+    """CPU threads, >= 1. None: all cores that this process may use. One thread repeats bit for bit."""
+    seed: int = 1
+    """Key of every random draw. 0 to 2**63 - 1; gensim's default."""
+    backend: Backend = "auto"
+    """`native` insists on the compiled kernels, `torch` on the PyTorch fallback, `auto` takes the faster at hand."""
+    device: str = "cpu"
+    """Where the tables live, as torch names it: "cpu", "cuda", "cuda:1"."""
+
+    def __post_init__(self) -> None:
+        _require_choice("model", self.model, Model)
+        _require_int("vector_size", self.vector_size, 1, 65_536)
+        _require_int("window", self.window, 1, 1_000)
+        _require_int("negative", self.negative, 1, 1_000)
+        _require(_is_number(self.ns_exponent), "ns_exponent", "a finite number", self.ns_exponent)
+        _require(_is_number(self.sample) and 0 <= self.sample <= 1, "sample", "a number from 0 to 1", self.sample)
+        _require_int("epochs", self.epochs, 1, 2**32 - 1)
+        if self.alpha is not None:
+            _require(_is_number(self.alpha) and self.alpha > 0, "alpha", "a finite number > 0", self.alpha)
+        rate = self.learning_rate
+        _require(
+            _is_number(self.min_alpha) and 0 <= self.min_alpha <= rate,
+            "min_alpha",
+            f"a number from 0 to alpha ({rate})",
+            self.min_alpha,
+        )
+        _require_choice("cbow_gradient", self.cbow_gradient, CbowGradient)
+        if self.threads is not None:
+            _require_int("threads", self.threads, 1, 4_096)
+        _require_int("seed", self.seed, 0, 2**63 - 1)
+        _require_choice("backend", self.backend, Backend)
+
+    @property
+    def learning_rate(self) -> float:
+        """alpha, or the model's default where it is None."""
+        return DEFAULT_ALPHA[self.model] if self.alpha is None else self.alpha
+
+    @property
+    def thread_count(self) -> int:
+        """threads, or the number of cores this process may use where it is None."""
+        return self.threads if self.threads is not None else usable_cores()
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on, which containers and `taskset` make fewer than the machine's. >= 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

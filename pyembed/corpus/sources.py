@@ -1,0 +1,156 @@
+"""Where text comes from: files, compressed files, folders, globs and standard input, as blocks of bytes."""
+
+from __future__ import annotations
+
+import bz2
+import glob
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from pyembed.corpus.errors import CorpusError
+
+BLOCK_SIZE = 1 << 20
+_COMPRESSED_BLOCK_SIZE = 1 << 18  # text is three to ten times as large
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, or standard input."""
+
+    name: str
+    """For messages."""
+    path: Path | None
+    """None: standard input."""
+    size: int | None
+    """In bytes, as it lies on disk; None where that is not known beforehand."""
+    mtime_ns: int
+
+    def blocks(self, advance: Callable[[int], None]) -> Iterator[bytes]:
+        """The content in blocks cut anywhere, decompressed; `advance` is told how many bytes were read from disk.
+
+        Raises:
+            CorpusError: compressed data is damaged or ends too early.
+            OSError: the file cannot be read.
+        """
+        if self.path is None:
+            yield from _plain_blocks(sys.stdin.buffer, advance)
+            return
+        with self.path.open("rb", buffering=0) as file:
+            opener = _DECOMPRESSORS.get(self.path.suffix.lower())
+            if opener is None:
+                yield from _plain_blocks(file, advance)
+            else:
+                yield from _decompressed_blocks(file, self.name, opener, advance)
+
+
+def expand_inputs(inputs: Sequence[str | os.PathLike[str]]) -> list[Source]:
+    """The sources that paths, globs, folders and `-` (standard input) stand for, in the order given.
+
+    A folder stands for all files under it, sorted by path; those whose name, or whose folder's name, begins with a dot
+    are left out. A glob stands for its matches, sorted; `**` crosses folders.
+
+    Raises:
+        FileNotFoundError: a path that does not exist, a glob without a match, a folder without a file.
+        ValueError: no input at all.
+    """
+    if isinstance(inputs, (str, os.PathLike)):
+        inputs = [inputs]
+    if not inputs:
+        raise ValueError("expected at least one input file, found none")
+    sources: list[Source] = []
+    for given in [os.fspath(path) for path in inputs]:
+        if given == "-":
+            sources.append(Source("standard input", None, None, 0))
+        elif Path(given).exists() or not glob.has_magic(given):
+            sources.extend(map(_source, _files_under(Path(given))))
+        else:
+            matches = sorted(map(Path, glob.glob(given, recursive=True)))  # noqa: PTH207 - Path.glob needs a folder
+            if not matches:
+                raise FileNotFoundError(f"no file matches the pattern {given!r}")
+            # A dict, because `**` finds a folder and the files in it.
+            sources.extend(map(_source, dict.fromkeys(file for match in matches for file in _files_under(match))))
+    return sources
+
+
+def _files_under(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = []
+    for folder, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name) for name in files if not name.startswith(".")]
+    if not found:
+        raise FileNotFoundError(f"the folder {str(path)!r} holds no file (names that begin with a dot do not count)")
+    return sorted(found)
+
+
+def _source(path: Path) -> Source:
+    status = path.stat()
+    regular = stat.S_ISREG(status.st_mode)  # a pipe has no size and cannot be read twice
+    return Source(str(path), path, status.st_size if regular else None, status.st_mtime_ns)
+
+
+def _plain_blocks(file: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:
+    while block := file.read(BLOCK_SIZE):
+        advance(len(block))
+        yield block
+
+
+class _Decompressor(Protocol):
+    """What zlib, bz2 and zstandard have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _open_zstd() -> _Decompressor:
+    try:
+        import zstandard
+    except ImportError:
+        raise ModuleNotFoundError(
+            "reading .zst files needs the package zstandard: pip install zstandard", name="zstandard"
+        ) from None
+    decompressor: _Decompressor = zstandard.ZstdDecompressor().decompressobj()
+    return decompressor
+
+
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
+    ".gz": lambda: zlib.decompressobj(wbits=31),  # 31: a gzip header, the largest window
+    ".bz2": bz2.BZ2Decompressor,
+    ".zst": _open_zstd,
+}
+
+
+def _decompressed_blocks(
+    file: BinaryIO, name: str, opener: Callable[[], _Decompressor], advance: Callable[[int], None]
+) -> Iterator[bytes]:
+    """Decompresses a file of one or several streams, one after another, as `cat a.gz b.gz` makes them."""
+    stream: _Decompressor | None = None
+    while data := file.read(_COMPRESSED_BLOCK_SIZE):
+        advance(len(data))
+        while data:
+            if stream is None:
+                data = data.lstrip(b"\0")  # gzip allows zeros between and after streams
+                if not data:
+                    break
+                stream = opener()
+            try:
+                block = stream.decompress(data)
+            except Exception as error:  # zlib.error, OSError, zstandard.ZstdError
+                raise CorpusError(f"{name}: damaged compressed data ({error}); compress the file again") from error
+            if block:
+                yield block
+            data = stream.unused_data if stream.eof else b""
+            if stream.eof:
+                stream = None
+    if stream is not None:
+        raise CorpusError(f"{name}: the compressed data ends too early: the file is truncated; copy it again")

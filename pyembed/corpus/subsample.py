@@ -1,0 +1,166 @@
+"""Subsampling: from the corpus's tokens to the epoch's stream of kept tokens, block by block, in numba on all threads.
+
+Whether a token is kept depends on its position in the corpus alone (reference.py section 2), so the stream is the same
+for any number of threads and any size of block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from pyembed.corpus.random_words import fill_random_words
+from pyembed.corpus.token_ids import TokenIds
+
+KEEP_STREAM = 0
+"""reference.KEEP; stated here too, because this room does without torch. A test compares them."""
+
+_WORDS_AT_A_TIME = 1024  # tokens whose random words are made together, 4 KB
+_TOKENS_A_THREAD = 1 << 16  # below this a second thread costs more than it gains
+
+
+@dataclass(frozen=True)
+class KeptBlock:
+    """A block of the stream of kept tokens: what a training step takes."""
+
+    ids: npt.NDArray[np.int32]
+    """int32[T]: the centers, and up to `window` kept tokens of their sentences before the first and after the last."""
+    sentence_starts: npt.NDArray[np.int64]
+    """int64[S + 1], indices into ids; sentences may be empty."""
+    first_position: int
+    """Position of ids[0] in the epoch's stream."""
+    center_begin: int
+    center_end: int
+    begin: int
+    """The block's tokens of the corpus are begin .. end - 1."""
+    end: int
+
+
+@dataclass(frozen=True)
+class Subsampler:
+    """Yields the kept tokens of an epoch.
+
+    keep_threshold: uint32[V], from tables.keep_thresholds. window: tokens of context that a block carries on each side.
+    """
+
+    token_ids: TokenIds
+    keep_threshold: npt.NDArray[np.uint32]
+    window: int
+    seed: int
+    threads: int = 1
+
+    def blocks(self, epoch: int, block_tokens: int) -> Iterator[KeptBlock]:
+        """The epoch's blocks of block_tokens tokens of the corpus each, the next prepared while the caller uses one.
+
+        An exception while a block is prepared is raised here.
+        """
+        with ThreadPoolExecutor(1, "pyembed-next-block") as ahead, ThreadPoolExecutor(self.threads) as pool:
+
+            def prepare(begin: int, kept_before: int) -> Future[KeptBlock]:
+                end = min(begin + block_tokens, self.token_ids.n_tokens)
+                return ahead.submit(self._block, pool, epoch, begin, end, kept_before)
+
+            upcoming = prepare(0, 0)
+            for next_begin in range(block_tokens, self.token_ids.n_tokens + block_tokens, block_tokens):
+                block = upcoming.result()
+                if next_begin < self.token_ids.n_tokens:
+                    upcoming = prepare(next_begin, block.first_position + block.center_end)
+                yield block
+                self.token_ids.release(block.begin, block.end)
+
+    def _block(self, pool: ThreadPoolExecutor, epoch: int, begin: int, end: int, kept_before: int) -> KeptBlock:
+        starts = self.token_ids.sentence_starts
+        first_sentence = int(np.searchsorted(starts, begin, side="right")) - 1  # holds token `begin`
+        past_sentence = int(np.searchsorted(starts, end, side="left"))  # starts at `end` or after
+        left = self._kept_near(epoch, int(starts[first_sentence]), begin, from_the_end=True)
+        right = self._kept_near(epoch, end, int(starts[past_sentence]), from_the_end=False)
+
+        pieces = max(1, min(self.threads, (end - begin) // _TOKENS_A_THREAD))
+        edges = np.linspace(begin, end, pieces + 1).astype(np.int64)
+        kept = list(pool.map(lambda piece: self._kept(epoch, int(edges[piece]), int(edges[piece + 1])), range(pieces)))
+
+        ids = np.concatenate([left, *(piece_ids for piece_ids, _ in kept), right])
+        # Sentence borders inside the block, as counts of the tokens kept before them.
+        kept_so_far, borders = len(left), []
+        for piece_ids, piece_borders in kept:
+            borders.append(piece_borders + kept_so_far)
+            kept_so_far += len(piece_ids)
+        return KeptBlock(
+            ids=ids,
+            sentence_starts=np.concatenate([[0], *borders, [len(ids)]]).astype(np.int64),
+            first_position=kept_before - len(left),
+            center_begin=len(left),
+            center_end=len(ids) - len(right),
+            begin=begin,
+            end=end,
+        )
+
+    def _kept(self, epoch: int, begin: int, end: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Kept ids of the tokens begin .. end - 1, and for each sentence that starts among them how many
+        are kept before it."""
+        starts = self.token_ids.sentence_starts
+        low, high = np.searchsorted(starts, [begin, end], side="left")
+        ids, inside = self.token_ids.ids[begin:end], starts[low:high]
+        kept: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] = keep_tokens(
+            ids, begin, inside, self.keep_threshold, np.uint64(self.seed), np.uint64(epoch)
+        )
+        return kept
+
+    def _kept_near(self, epoch: int, begin: int, end: int, *, from_the_end: bool) -> npt.NDArray[np.int32]:
+        """The last (or first) `window` kept ids of the tokens begin .. end - 1, looked for from that end."""
+        found = np.empty(0, dtype=np.int32)
+        span = 4 * self.window
+        while begin < end and len(found) < self.window:
+            if from_the_end:
+                middle = max(begin, end - span)
+                found = np.concatenate([self._kept(epoch, middle, end)[0], found])
+                end = middle
+            else:
+                middle = min(end, begin + span)
+                found = np.concatenate([found, self._kept(epoch, begin, middle)[0]])
+                begin = middle
+            span *= 2
+        return found[max(0, len(found) - self.window) :] if from_the_end else found[: self.window]
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def keep_tokens(
+    ids: npt.NDArray[np.int32],
+    first_position: int,
+    sentence_starts: npt.NDArray[np.int64],
+    keep_threshold: npt.NDArray[np.uint32],
+    seed: np.uint64,
+    epoch: np.uint64,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """ids: int32[n] of corpus positions first_position onwards; sentence_starts: int64[m], positions among them.
+
+    Returns the kept ids and int64[m], for each sentence start the number of ids kept before it.
+    """
+    kept = np.empty(len(ids), np.int32)
+    kept_before = np.empty(len(sentence_starts), np.int64)
+    words = np.empty((_WORDS_AT_A_TIME // 4, 4), np.uint32)
+    count = sentence = 0
+    position, past_last = first_position, first_position + len(ids)
+    while position < past_last:
+        base = position // 4 * 4
+        fill_random_words(seed, epoch, np.uint64(KEEP_STREAM), np.uint64(base // 4), words)
+        filled = min(base + _WORDS_AT_A_TIME, past_last)
+        while position < filled:
+            while sentence < len(sentence_starts) and sentence_starts[sentence] == position:
+                kept_before[sentence] = count
+                sentence += 1
+            stop = filled
+            if sentence < len(sentence_starts):
+                stop = min(filled, sentence_starts[sentence])
+            for token in range(position, stop):
+                word = words[(token - base) >> 2, (token - base) & 3]
+                identifier = ids[token - first_position]
+                kept[count] = identifier  # overwritten by the next where it is not kept: no branch to mispredict
+                count += word <= keep_threshold[identifier]
+            position = stop
+    return kept[:count].copy(), kept_before

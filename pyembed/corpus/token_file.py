@@ -1,0 +1,93 @@
+"""The token file: word ids, sentence starts and, where it is kept as a cache, the vocabulary and what it was made from.
+
+Layout, little-endian; ids, starts and description each begin at a multiple of 4096 bytes:
+
+    header        magic b"PYEMBTOK", then int64: version, T, S, offset of the description, size of the file
+    ids           int32[T]
+    starts        int64[S + 1]
+    description   JSON: {"made_from": ..., "report": ..., "words": [V], "counts": [V]}
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from pyembed.corpus.errors import CorpusError
+from pyembed.corpus.token_ids import MappedIds, TokenIds
+from pyembed.corpus.vocabulary import Vocabulary
+
+_MAGIC = b"PYEMBTOK"
+_VERSION = 1
+_HEADER = struct.Struct("<8s5q")
+_ALIGNMENT = 4096
+IDS_OFFSET = _ALIGNMENT
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // _ALIGNMENT) * _ALIGNMENT
+
+
+def starts_offset(tokens: int) -> int:
+    """Where the sentence starts of a file with so many tokens lie."""
+    return _aligned(IDS_OFFSET + 4 * tokens)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a token file that is kept holds beside ids and starts."""
+
+    vocabulary: Vocabulary
+    made_from: dict[str, Any]
+    report: dict[str, Any]
+
+
+def finish_token_file(file: BinaryIO, tokens: int, sentences: int, description: Description) -> None:
+    """Adds to ids and starts all the rest; the header comes last and makes the file valid."""
+    vocabulary = description.vocabulary
+    text = json.dumps(
+        {
+            "made_from": description.made_from,
+            "report": description.report,
+            "words": vocabulary.words,
+            "counts": vocabulary.counts.tolist(),
+        }
+    )
+    offset = _aligned(starts_offset(tokens) + 8 * (sentences + 1))
+    file.seek(offset)
+    file.write(text.encode())
+    size = file.tell()
+    file.seek(0)
+    file.write(_HEADER.pack(_MAGIC, _VERSION, tokens, sentences, offset, size))
+    file.flush()
+
+
+def map_token_file(file: BinaryIO, tokens: int, sentences: int) -> TokenIds:
+    """Maps ids and starts; the header need not be there yet."""
+    memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return TokenIds.from_mapping(MappedIds(memory, IDS_OFFSET, starts_offset(tokens)), tokens, sentences)
+
+
+def read_token_file(file: BinaryIO) -> tuple[TokenIds, Description]:
+    """Maps a file that `finish_token_file` completed.
+
+    Raises:
+        CorpusError: not a token file, of another version, or truncated.
+    """
+    size = os.fstat(file.fileno()).st_size
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        raise CorpusError(f"expected a token file, found only {size} bytes")
+    magic, version, tokens, sentences, offset, expected_size = _HEADER.unpack(header)
+    if magic != _MAGIC or version != _VERSION:
+        raise CorpusError(f"expected a token file of version {_VERSION}, found {magic!r}, version {version}")
+    if size != expected_size:
+        raise CorpusError(f"expected a token file of {expected_size} bytes, found {size}")
+    file.seek(offset)
+    told = json.loads(file.read())
+    vocabulary = Vocabulary.from_counts(told["words"], told["counts"])
+    return map_token_file(file, tokens, sentences), Description(vocabulary, told["made_from"], told["report"])

@@ -1,0 +1,155 @@
+"""From types (distinct tokens as raw bytes) to words: lower-casing, word splitting, and the choice of a vocabulary.
+
+All of it works on types, not on tokens: what it costs grows with the vocabulary of a language, not with the corpus.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyembed.config import CorpusConfig
+from pyembed.corpus.engine import Types
+from pyembed.corpus.errors import CorpusError
+from pyembed.corpus.vocabulary import Vocabulary
+
+_APOSTROPHES = "'\u2019"
+
+
+@dataclass(frozen=True)
+class WordMap:
+    """What every type becomes, as `engine.Engine.encode` takes it."""
+
+    words: NDArray[np.int32]
+    list_starts: NDArray[np.int64]
+    list_words: NDArray[np.int32]
+
+    def count_words(self, type_counts: NDArray[np.int64]) -> int:
+        """T: how many words the whole corpus becomes, where the types occur so often."""
+        words = self.words >= 0
+        lists = self.words < -1
+        lengths = np.diff(self.list_starts)[-2 - self.words[lists]]
+        return int(type_counts[words].sum() + (type_counts[lists] * lengths).sum())
+
+
+@dataclass(frozen=True)
+class _TypeWords:
+    """What every type becomes before the vocabulary is chosen: pairs of a type and one of W distinct words."""
+
+    types: NDArray[np.int64]
+    """[pairs]; a type of several words stands several times in a row, a type of none not at all."""
+    words: NDArray[np.int64]
+    """[pairs], each an index below W."""
+    counts: NDArray[np.int64]
+    """[W]."""
+    first_positions: NDArray[np.int64]
+    """[W], ascending in the order of first appearance."""
+    text: Callable[[int], str]
+    """The word's text, by index."""
+
+
+def choose_words(
+    types: Types, config: CorpusConfig, vocabulary: Vocabulary | None, *, split: bool
+) -> tuple[Vocabulary, WordMap]:
+    """The vocabulary and what every type becomes in it.
+
+    Args:
+        types: all types of the corpus.
+        config: min_count and max_final_vocab are not applied to a vocabulary that is given.
+        vocabulary: use this one instead of choosing one; its counts are kept.
+        split: whether config.tokenizer applies; it does not to tokens that were given as such.
+
+    Raises:
+        CorpusError: no word is left.
+    """
+    words = _words_of_types(types, config, split=split)
+    if vocabulary is None:
+        vocabulary, id_of_word = _choose_vocabulary(words, config)
+    else:
+        ids = vocabulary.word_to_id
+        id_of_word = np.array([ids.get(words.text(i), -1) for i in range(len(words.counts))], dtype=np.int32)
+        if not (id_of_word >= 0).any():
+            raise CorpusError(
+                f"none of the corpus's {len(words.counts):,} distinct words is among the {len(vocabulary):,} of the "
+                "vocabulary; check that lower-casing and tokenizer are those it was made with"
+            )
+    return vocabulary, _word_map(words, id_of_word, len(types.counts))
+
+
+def _choose_vocabulary(words: _TypeWords, config: CorpusConfig) -> tuple[Vocabulary, NDArray[np.int32]]:
+    frequent = np.flatnonzero(words.counts >= config.min_count)
+    if not len(frequent):
+        if not len(words.counts):
+            raise CorpusError("the corpus holds no word: no token has a letter or a digit; use tokenizer 'whitespace'")
+        raise CorpusError(
+            f"the vocabulary is empty: no word occurs min_count = {config.min_count} times or more, the most frequent "
+            f"{words.counts.max():,} times; lower min_count or give more text"
+        )
+    order = frequent[np.lexsort((words.first_positions[frequent], -words.counts[frequent]))][: config.max_final_vocab]
+    id_of_word = np.full(len(words.counts), -1, dtype=np.int32)
+    id_of_word[order] = np.arange(len(order), dtype=np.int32)
+    return Vocabulary([words.text(i) for i in order.tolist()], words.counts[order]), id_of_word
+
+
+def _words_of_types(types: Types, config: CorpusConfig, *, split: bool) -> _TypeWords:
+    find_words = _word_finder() if split and config.tokenizer == "words" else None
+    if find_words is None and not config.lowercase and not len(types.invalid):
+        each = np.arange(len(types.counts))
+        return _TypeWords(each, each, types.counts, types.first_positions, types.decode)
+
+    indices: dict[str, int] = {}
+    owners, words = array("q"), array("q")
+    for type_ in np.argsort(types.first_positions).tolist():  # words then appear in the order of the text
+        text = types.decode(type_)
+        if config.lowercase:
+            text = text.lower()
+        for word in find_words(text) if find_words is not None else (text,):
+            owners.append(type_)
+            words.append(indices.setdefault(word, len(indices)))
+    pairs = np.array(owners), np.array(words)
+    counts = np.zeros(len(indices), dtype=np.int64)
+    np.add.at(counts, pairs[1], types.counts[pairs[0]])
+    return _TypeWords(*pairs, counts, np.arange(len(indices)), list(indices).__getitem__)
+
+
+def _word_map(words: _TypeWords, id_of_word: NDArray[np.int32], n_types: int) -> WordMap:
+    ids = id_of_word[words.words]
+    owners, ids = words.types[ids >= 0], ids[ids >= 0]
+    lengths = np.bincount(owners, minlength=n_types)
+
+    in_list = lengths[owners] > 1
+    list_ends = np.flatnonzero(np.diff(owners[in_list], append=-1)) + 1
+    list_owners = owners[in_list][list_ends - 1]
+    word_of_type = np.full(n_types, -1, dtype=np.int32)
+    word_of_type[owners] = ids
+    word_of_type[list_owners] = -2 - np.arange(len(list_owners))
+    return WordMap(word_of_type, np.concatenate([[0], list_ends]), ids[in_list])
+
+
+@cache
+def _word_finder() -> Callable[[str], list[str]]:
+    """Finds the words in a piece of text without white space.
+
+    A word is a run of Unicode letters, digits, marks (so that combining accents and Indic vowel signs stay with their
+    letters) and joiners; apostrophes and underscores inside a word belong to it ("don't", "new_york"), hyphens and all
+    other signs separate words ("state-of-the-art" is four). Scripts without white space, Chinese say, are not split.
+    """
+    marks = (code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("M"))
+    more = rf"(?:[^\W_]|[{_ranges([*marks, 0x200C, 0x200D])}])"
+    return re.compile(rf"[^\W_]{more}*(?:(?:_+|[{_APOSTROPHES}]){more}+)*").findall
+
+
+def _ranges(codes: list[int]) -> str:
+    """The inside of a regular expression's character class."""
+    codes = sorted(codes)
+    starts = [code for code, before in zip(codes, [-2, *codes[:-1]], strict=True) if code != before + 1]
+    ends = [code for code, after in zip(codes, [*codes[1:], -2], strict=True) if code != after - 1]
+    return "".join(f"\\U{start:08x}-\\U{end:08x}" for start, end in zip(starts, ends, strict=True))

@@ -1,0 +1,369 @@
+"""The algorithm, runnable: every random decision and every formula, in plain PyTorch, written to be read.
+
+Fast kernels cite the section they implement. They may differ in the order of summation and, with several threads, in
+the order of updates (Hogwild races); they may not differ in a random draw.
+
+Letters and names, the same in every file of the project:
+
+    V   rows of a table (size of the vocabulary)          D   dimensions of a vector
+    T   tokens in a block                                 S   sentences in a block
+    B   windows treated together (a batch)                W   the parameter `window`, in tokens
+    K   the parameter `negative`                          N   outputs of a window, 1 + K
+    C   contexts of one window, 0 to 2W
+
+    center      the token a window is drawn around        context   another token in the window
+    negative    a word drawn from the noise distribution  output    the center or one of its negatives
+    in_vectors  [V, D], the vectors of words as contexts, and the result of training
+    out_vectors [V, D], the vectors of words as centers and negatives
+    position    int64 index of a token: in the corpus (section 2, keep), or in the epoch's stream of kept tokens (the rest)
+
+As in word2vec.c, the in_vectors of a window's contexts meet the out_vectors of its center and negatives, so that the
+negatives of a window belong to its center and are shared by all its contexts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 1. Random bits: philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
+#
+# A pure function of (seed, epoch, stream, index, slot), so a draw is the same on every device, for every batch size and
+# number of threads, and there is no state to save.
+#     key     = seed's low and high 32 bits
+#     counter = index's low and high 32 bits, epoch, stream * 2**24 + slot
+# ---------------------------------------------------------------------------------------------------------------------
+
+KEEP, RADIUS, NEGATIVE, INITIAL = range(4)
+"""The streams: which decision a draw is for."""
+
+_U32 = 0xFFFFFFFF
+
+
+def _mulhilo(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
+    product = a * b  # wraps modulo 2**64, which leaves the bits of the unsigned product
+    return (product >> 32) & _U32, product & _U32
+
+
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Ten rounds of philox4x32. Counter words are int64 tensors of one shape, values 0 to 2**32 - 1; so is the result."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        hi0, lo0 = _mulhilo(0xD2511F53, c0)
+        hi1, lo1 = _mulhilo(0xCD9E8D57, c2)
+        c0, c1, c2, c3 = hi1 ^ c1 ^ k0, lo1, hi0 ^ c3 ^ k1, lo0
+        k0, k1 = (k0 + 0x9E3779B9) & _U32, (k1 + 0xBB67AE85) & _U32
+    return c0, c1, c2, c3
+
+
+def random_words(seed: int, epoch: int, stream: int, index: Tensor, slot: int = 0) -> Tensor:
+    """Four uniform 32-bit words for each index. index: int64[...]; returns int64[..., 4], values 0 to 2**32 - 1."""
+    epoch_word = torch.full_like(index, epoch & _U32)
+    slot_word = torch.full_like(index, (stream << 24) + slot)
+    counter = (index & _U32, (index >> 32) & _U32, epoch_word, slot_word)
+    return torch.stack(philox(counter, (seed & _U32, (seed >> 32) & _U32)), dim=-1)
+
+
+def _one_word(seed: int, epoch: int, stream: int, position: Tensor) -> Tensor:
+    """One word for each position: four neighbouring positions share one call of philox."""
+    words = random_words(seed, epoch, stream, position >> 2)
+    return words.gather(-1, (position & 3).unsqueeze(-1)).squeeze(-1)
+
+
+def mulhi(word: Tensor, n: int) -> Tensor:
+    """Scales a 32-bit word to 0 .. n - 1. n < 2**31; the bias is at most n / 2**32."""
+    return (word * n) >> 32
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 2. Draws: integers alone decide, so every executor agrees bit for bit
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def keep_probability(counts: Tensor, sample: float) -> Tensor:
+    """Probability of keeping a token of each word: (sqrt(f / sample) + 1) * sample / f, f = count / total, at most 1.
+
+    This is word2vec.c's formula (it differs from the paper's). counts: int64[V] -> float64[V]. sample = 0 keeps all.
+    """
+    if sample == 0:
+        return torch.ones(len(counts), dtype=torch.float64)
+    scaled = counts.double() / (counts.sum().double() * sample)
+    return ((scaled.sqrt() + 1) / scaled).clamp(max=1.0)
+
+
+def keep_token(ids: Tensor, positions: Tensor, keep_threshold: Tensor, seed: int, epoch: int) -> Tensor:
+    """Whether subsampling keeps each token: word <= keep_threshold[id]. positions count all tokens of the corpus.
+
+    ids: int32[T]; positions: int64[T]; keep_threshold: int64[V], ceil(probability * 2**32) - 1. Returns bool[T].
+    """
+    return _one_word(seed, epoch, KEEP, positions) <= keep_threshold[ids.long()]
+
+
+def window_radius(positions: Tensor, window: int, seed: int, epoch: int) -> Tensor:
+    """How far each center's window reaches, 1 to `window`, uniform. positions: int64[B] of kept tokens -> int64[B]."""
+    return 1 + mulhi(_one_word(seed, epoch, RADIUS, positions), window)
+
+
+def negative_ids(positions: Tensor, alias_table: Tensor, negative: int, seed: int, epoch: int) -> Tensor:
+    """K draws from the noise distribution for each center, by Walker's alias method.
+
+    positions: int64[B] of kept tokens; alias_table: int32[V, 2], the bits of (uint32 threshold, alias id).
+    Negative j takes words 2 * (j % 2) and the next one of slot j // 2. Returns int64[B, K].
+    """
+    slots = [random_words(seed, epoch, NEGATIVE, positions, slot) for slot in range((negative + 1) // 2)]
+    words = torch.cat(slots, dim=-1)[..., : 2 * negative].unflatten(-1, (negative, 2))
+    column = mulhi(words[..., 0], alias_table.shape[0])
+    threshold, alias = (alias_table.long() & _U32)[column].unbind(-1)
+    return torch.where(words[..., 1] < threshold, column, alias)
+
+
+def initial_in_vectors(rows: int, dimensions: int, seed: int) -> Tensor:
+    """word2vec's start: uniform in [-0.5 / D, 0.5 / D). Element e (row-major) takes word e % 4 of index e // 4.
+
+    out_vectors start at zero. Returns float32[V, D].
+    """
+    element = torch.arange(rows * dimensions)
+    word = _one_word(seed, 0, INITIAL, element)
+    uniform = (word >> 8).float() * 2.0**-24  # 24 bits: exact in float32
+    return ((uniform - 0.5) / dimensions).view(rows, dimensions)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 3. Windows over the stream of kept tokens
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TokenBlock:
+    """A block of the stream of kept tokens, and which of its tokens are centers.
+
+    Tokens outside [center_begin, center_end) only serve as contexts, so a block may begin or end inside a sentence.
+    """
+
+    ids: Tensor
+    """int32[T], 0 to V - 1."""
+    sentence_starts: Tensor
+    """int64[S + 1], ascending from 0 to T: sentence s is ids[sentence_starts[s] : sentence_starts[s + 1]]."""
+    first_position: int
+    """Position of ids[0] in the epoch's stream of kept tokens."""
+    center_begin: int
+    center_end: int
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What every draw of windows depends on beside the position."""
+
+    alias_table: Tensor
+    """int32[V, 2], see negative_ids."""
+    window: int
+    negative: int
+    seed: int
+    epoch: int
+
+
+class Windows(NamedTuple):
+    """B windows. Where a mask is False the id beside it is a placeholder that takes no part."""
+
+    contexts: Tensor
+    """int64[B, 2W]."""
+    context_mask: Tensor
+    """bool[B, 2W]: within the radius and the center's sentence."""
+    outputs: Tensor
+    """int64[B, N]: the center, then its negatives."""
+    output_mask: Tensor
+    """bool[B, N]: False for a negative equal to the center, which word2vec skips."""
+
+
+def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
+    """The windows of the centers block.ids[begin:end]."""
+    center = torch.arange(begin, end, device=block.ids.device)
+    position = center + block.first_position
+    radius = window_radius(position, draws.window, draws.seed, draws.epoch)
+
+    distance = torch.arange(1, draws.window + 1, device=center.device)
+    offset = torch.cat([-distance.flip(0), distance])
+    neighbour = center[:, None] + offset
+    sentence = torch.searchsorted(block.sentence_starts, center, right=True)
+    first, past_last = block.sentence_starts[sentence - 1], block.sentence_starts[sentence]
+    within_sentence = (neighbour >= first[:, None]) & (neighbour < past_last[:, None])
+    context_mask = within_sentence & (offset.abs() <= radius[:, None])
+
+    ids = block.ids.long()
+    center_ids = ids[center]
+    negatives = negative_ids(position, draws.alias_table, draws.negative, draws.seed, draws.epoch)
+    return Windows(
+        contexts=ids[torch.where(context_mask, neighbour, center[:, None])],
+        context_mask=context_mask,
+        outputs=torch.cat([center_ids[:, None], negatives], dim=1),
+        output_mask=torch.cat([torch.ones_like(center_ids[:, None], dtype=torch.bool), negatives != center_ids[:, None]], 1),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 4. The loss of an output: label 1 for the center, 0 for a negative
+#
+#     loss = -log sigmoid(score) for the center, -log sigmoid(-score) for a negative;    d loss / d score = sigmoid(score) - label
+#
+# A loss is a sum over (output, context) pairs; the mean that is reported divides it by the number of positive pairs.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def output_loss(scores: Tensor) -> Tensor:
+    """scores: [..., N], the center's first -> losses of the same shape."""
+    return torch.cat([softplus(-scores[..., :1]), softplus(scores[..., 1:])], dim=-1)
+
+
+def output_error(scores: Tensor) -> Tensor:
+    """scores: [..., N], the center's first -> d loss / d score, of the same shape."""
+    error = torch.sigmoid(scores)
+    error[..., 0] -= 1
+    return error
+
+
+class Gradient(NamedTuple):
+    """What a batch of windows adds to the gradient, row by row: several rows may have the same id, and then add up."""
+
+    in_ids: Tensor
+    """int64[R]."""
+    in_rows: Tensor
+    """[R, D]."""
+    out_ids: Tensor
+    """int64[Q]."""
+    out_rows: Tensor
+    """[Q, D]."""
+    loss: Tensor
+    """float64[]: sum over pairs."""
+    pairs: Tensor
+    """int64[]: number of positive pairs."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 5. Skip-gram with negative sampling: every context of a window meets every output of the window
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def skipgram_gradient(in_vectors: Tensor, out_vectors: Tensor, batch: Windows, weight: Tensor) -> Gradient:
+    """Loss and gradient of a batch of windows, each window's gradient times its weight [B] (a learning rate, or 1).
+
+    score[b, c, n] = <in_vectors[contexts[b, c]], out_vectors[outputs[b, n]]>
+    """
+    contexts, outputs = in_vectors[batch.contexts], out_vectors[batch.outputs]  # [B, 2W, D], [B, N, D]
+    mask = batch.context_mask[:, :, None] & batch.output_mask[:, None, :]
+    scores = contexts @ outputs.transpose(1, 2)
+    error = output_error(scores) * mask * weight[:, None, None]
+    return Gradient(
+        in_ids=batch.contexts.flatten(),
+        in_rows=(error @ outputs).flatten(0, 1),
+        out_ids=batch.outputs.flatten(),
+        out_rows=(error.transpose(1, 2) @ contexts).flatten(0, 1),
+        loss=(output_loss(scores) * mask).sum(dtype=torch.float64),
+        pairs=batch.context_mask.sum(),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 6. CBOW with negative sampling: the mean (or sum) of a window's contexts meets every output
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def cbow_gradient(
+    in_vectors: Tensor, out_vectors: Tensor, batch: Windows, weight: Tensor, *, mean: bool, exact_gradient: bool = True
+) -> Gradient:
+    """As skipgram_gradient; a window without contexts has no part, one with contexts counts as one positive pair.
+
+    hidden[b] = sum over contexts of in_vectors, divided by C if mean;    score[b, n] = <hidden[b], out_vectors[outputs[b, n]]>
+    Each context receives d loss / d hidden: whole as in word2vec.c, or divided by C if mean and exact_gradient, as the
+    mathematics says.
+    """
+    contexts, outputs = in_vectors[batch.contexts], out_vectors[batch.outputs]
+    present = batch.context_mask.to(contexts.dtype)  # [B, 2W]
+    count = present.sum(1, keepdim=True)
+    share = 1 / count.clamp(min=1)
+    hidden = (present[:, None, :] @ contexts)[:, 0, :] * (share if mean else 1.0)
+    scores = (outputs @ hidden[:, :, None])[:, :, 0]
+    mask = batch.output_mask & (count > 0)
+    error = output_error(scores) * mask * weight[:, None]
+    hidden_gradient = (error[:, None, :] @ outputs)[:, 0, :] * (share if mean and exact_gradient else 1.0)
+    return Gradient(
+        in_ids=batch.contexts.flatten(),
+        in_rows=(present[:, :, None] * hidden_gradient[:, None, :]).flatten(0, 1),
+        out_ids=batch.outputs.flatten(),
+        out_rows=(error[:, :, None] * hidden[:, None, :]).flatten(0, 1),
+        loss=(output_loss(scores) * mask).sum(dtype=torch.float64),
+        pairs=(count > 0).sum(),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 7. A training step over a block
+#
+# The learning rate falls linearly from center to center: center i trains with
+#     lr_begin + (lr_end - lr_begin) * (i - center_begin) / (center_end - center_begin)
+# The windows of a batch see the tables as they were before the batch, and their updates add up: a row that stands twice
+# in a batch loses none. Batches follow one another. With one window a batch this is the sequential step, which a
+# kernel on one thread performs; with many it is the window-batched step, which suits PyTorch.
+# A kernel on one thread may apply the updates of a context that stands twice in one window one after the other.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def learning_rates(block: TokenBlock, lr_begin: float, lr_end: float) -> Tensor:
+    """float64, one for each center of the block."""
+    centers = block.center_end - block.center_begin
+    fraction = torch.arange(centers, dtype=torch.float64, device=block.ids.device) / max(centers, 1)
+    return lr_begin + (lr_end - lr_begin) * fraction
+
+
+def batches(block: TokenBlock, size: int) -> Iterator[tuple[int, int]]:
+    """(begin, end) of successive batches of centers."""
+    for begin in range(block.center_begin, block.center_end, size):
+        yield begin, min(begin + size, block.center_end)
+
+
+GradientOf = Callable[[Tensor, Tensor, Windows, Tensor], Gradient]
+"""skipgram_gradient, or cbow_gradient with its options bound."""
+
+
+def step_(
+    gradient_of: GradientOf,
+    in_vectors: Tensor,
+    out_vectors: Tensor,
+    block: TokenBlock,
+    draws: Draws,
+    lr_begin: float,
+    lr_end: float,
+    *,
+    batch: int = 1,
+) -> Tensor:
+    """Trains the block in place, `batch` windows at a time. Returns float64[2]: sum of losses, number of positive pairs."""
+    rates = learning_rates(block, lr_begin, lr_end).to(in_vectors.dtype)
+    total = torch.zeros(2, dtype=torch.float64, device=in_vectors.device)
+    for begin, end in batches(block, batch):
+        weight = rates[begin - block.center_begin : end - block.center_begin]
+        gradient = gradient_of(in_vectors, out_vectors, windows(block, draws, begin, end), weight)
+        in_vectors.index_add_(0, gradient.in_ids, gradient.in_rows, alpha=-1)
+        out_vectors.index_add_(0, gradient.out_ids, gradient.out_rows, alpha=-1)
+        total += torch.stack([gradient.loss, gradient.pairs.double()])
+    return total
+
+
+def loss_and_gradient(
+    gradient_of: GradientOf, in_vectors: Tensor, out_vectors: Tensor, block: TokenBlock, draws: Draws, *, batch: int = 1
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The block's sum of losses, float64[], and its exact gradient: two dense tensors of the tables' shape and dtype."""
+    in_gradient, out_gradient = torch.zeros_like(in_vectors), torch.zeros_like(out_vectors)
+    total = torch.zeros((), dtype=torch.float64, device=in_vectors.device)
+    for begin, end in batches(block, batch):
+        weight = torch.ones(end - begin, dtype=in_vectors.dtype, device=in_vectors.device)
+        gradient = gradient_of(in_vectors, out_vectors, windows(block, draws, begin, end), weight)
+        in_gradient.index_add_(0, gradient.in_ids, gradient.in_rows)
+        out_gradient.index_add_(0, gradient.out_ids, gradient.out_rows)
+        total += gradient.loss
+    return total, in_gradient, out_gradient

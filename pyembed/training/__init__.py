@@ -1,0 +1,1 @@
+"""The training loop, its schedule, its tables and what it reports."""

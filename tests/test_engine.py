@@ -1,0 +1,205 @@
+"""Promises of the counting engine, compiled and in Python alike."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from naive_text import naive_sentences
+from text_engines import USES_BOTH_ENGINES, text_engine  # noqa: F401
+
+from pyembed.corpus import engine
+from pyembed.corpus.engine import Types
+
+pytestmark = USES_BOTH_ENGINES
+
+# Few letters, so that tokens recur; every separator; lengths around 8, 16 and 64 bytes, where the code changes its way.
+TEXT = st.lists(
+    st.one_of(
+        st.sampled_from([b" ", b"\n", b"\r\n", b"\t", b"\v", b"\f", b"\0", b"\n\n", b"  "]),
+        st.text("abé\x01\x1f\x7f𝄞", min_size=1, max_size=20).map(str.encode),
+        st.sampled_from([b"x" * n for n in (7, 8, 9, 15, 16, 17, 24, 63, 64, 65, 200)] + [b"x" * 16 + b"y", b"x" * 24 + b"z"]),
+    ),
+    max_size=60,
+).map(b"".join)
+CUTS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
+
+
+def run(files: list[bytes], cuts: list[int], threads: int, min_count: int = 1) -> tuple[dict[bytes, int], list[list[bytes]]]:
+    """Counts files fed in blocks of the sizes `cuts`, over and over; then encodes what occurs min_count times."""
+    with tempfile.TemporaryFile() as scratch, tempfile.TemporaryFile() as output:
+        ingest = engine.open_engine(scratch.fileno(), threads=threads, records=False, strict=True)
+        with closing(ingest):
+            for file in files:
+                at = turn = 0
+                while at < len(file):
+                    size = cuts[turn % len(cuts)]
+                    assert ingest.feed(file[at : at + size])
+                    at, turn = at + size, turn + 1
+                assert ingest.end_of_file()
+            ingest.finish()
+            assert ingest.fault() is None
+            types = Types(*ingest.types())
+            texts = [types.decode(i).encode() for i in np.argsort(types.first_positions).tolist()]
+            order = np.argsort(types.first_positions)
+            words = np.full(len(order), -1, dtype=np.int32)
+            words[order] = np.arange(len(order))
+            words[types.counts < min_count] = -1
+            starts = 4 * int(types.counts[words >= 0].sum())
+            tokens, sentences = ingest.encode(
+                words, np.zeros(1, np.int64), np.zeros(0, np.int32), output.fileno(), 0, starts
+            )
+            assert 4 * tokens == starts
+            data = output.read()
+            ids = np.frombuffer(data[:starts], dtype=np.int32)
+            bounds = np.frombuffer(data[starts:], dtype=np.int64).tolist()
+            assert len(bounds) == sentences + 1
+    counts = dict(zip(texts, types.counts[order].tolist(), strict=True))
+    return counts, [[texts[i] for i in ids[a:b]] for a, b in zip(bounds, bounds[1:], strict=False)]
+
+
+def expected(files: list[bytes], min_count: int = 1) -> tuple[dict[bytes, int], list[list[bytes]]]:
+    sentences = [[token.encode() for token in sentence] for sentence in naive_sentences(files)]
+    counts: dict[bytes, int] = {}
+    for token in (token for sentence in sentences for token in sentence):
+        counts[token] = counts.get(token, 0) + 1
+    kept = [[token for token in sentence if counts[token] >= min_count] for sentence in sentences]
+    return counts, [sentence for sentence in kept if sentence]
+
+
+@given(st.lists(TEXT, min_size=1, max_size=3), CUTS, st.integers(1, 3), st.integers(1, 3))
+def test_types_and_sentences_equal_the_naive_twin_however_blocks_are_cut(
+    files: list[bytes], cuts: list[int], threads: int, min_count: int
+) -> None:
+    counts, sentences = run(files, cuts, threads, min_count)
+    expected_counts, expected_sentences = expected(files, min_count)
+    assert list(counts.items()) == list(expected_counts.items())  # also in the order of first appearance
+    assert sentences == expected_sentences
+
+
+def test_counts_do_not_depend_on_threads() -> None:
+    random = np.random.default_rng(1)
+    words = [f"w{i}" + "x" * (i % 30) for i in range(20_000)]
+    lines = [" ".join(words[i] for i in random.zipf(1.3, 40) % len(words)) for _ in range(20_000)]
+    text = "\n".join(lines).encode()
+    one = run([text], [1 << 18], threads=1)
+    assert one[0] == expected([text])[0]
+    for threads in (2, 5):
+        assert run([text], [1 << 18], threads) == one
+
+
+def test_one_line_without_end_and_one_token_without_end_are_whole() -> None:
+    line = b"ab " * 500_000
+    counts, sentences = run([line], [1 << 16], threads=2)
+    assert counts == {b"ab": 500_000}
+    assert [len(sentence) for sentence in sentences] == [500_000]
+    token = b"0123456789" * 300_000
+    assert run([token], [1 << 16], threads=2) == ({token: 1}, [[token]])
+
+
+def test_no_token_spans_two_files() -> None:
+    assert run([b"a b", b"c"], [10], threads=1)[1] == [[b"a", b"b"], [b"c"]]
+
+
+BAD_TOKENS = [
+    b"\x80", b"\xc1\xa1", b"\xc3", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xe2\x82", b"\xf0\x80\x80\x80", b"\xf4\x90\x80\x80",
+    b"\xf5\x80\x80\x80", b"\xff", b"\xc3\x28",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD_TOKENS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_first_invalid_byte_is_located(bad: bytes, threads: int) -> None:
+    head = b"\xef\xbb\xbf" + "gut schön\nabc é".encode()
+    text = head + bad + b" more\n" + b"fine words\n" * 1000 + b"again \xff\n"
+    for cut in (1, 7, 4096):
+        with tempfile.TemporaryFile() as scratch:
+            ingest = engine.open_engine(scratch.fileno(), threads=threads, records=False, strict=True)
+            with closing(ingest):
+                ingest.feed(b"a first file\n\n")
+                ingest.end_of_file()
+                for at in range(0, len(text), cut):
+                    if not ingest.feed(text[at : at + cut]):
+                        break
+                else:
+                    ingest.end_of_file()
+                ingest.finish()
+                assert ingest.fault() == (1, 2, len(head), bad[0])
+
+
+@given(st.binary(max_size=12))
+def test_validity_is_that_of_pythons_decoder(token: bytes) -> None:
+    if any(byte in b" \n\t\v\f\r\0" for byte in token):
+        return
+    with tempfile.TemporaryFile() as scratch:
+        ingest = engine.open_engine(scratch.fileno(), threads=1, records=False, strict=True)
+        with closing(ingest):
+            ingest.feed(b"x" + token)
+            ingest.end_of_file()
+            ingest.finish()
+            try:
+                token.decode()
+                bad = None
+            except UnicodeDecodeError as error:
+                bad = (0, 1, 1 + error.start, token[error.start])
+            assert ingest.fault() == bad
+
+
+def test_without_strict_invalid_types_are_marked_and_counted() -> None:
+    with tempfile.TemporaryFile() as scratch:
+        ingest = engine.open_engine(scratch.fileno(), threads=2, records=False, strict=False)
+        with closing(ingest):
+            ingest.feed(b"a \xff b \xff\xff a\xc3 \xff ")
+            ingest.end_of_file()
+            ingest.finish()
+            assert ingest.fault() is None
+            types = Types(*ingest.types())
+    assert sorted(types.decode(i) for i in types.invalid.tolist()) == ["a\ufffd", "\ufffd", "\ufffd\ufffd"]
+    assert types.counts[types.invalid].sum() == 4
+
+
+def test_types_may_become_several_words_or_none() -> None:
+    with tempfile.TemporaryFile() as scratch, tempfile.TemporaryFile() as output:
+        ingest = engine.open_engine(scratch.fileno(), threads=2, records=False, strict=True)
+        with closing(ingest):
+            ingest.feed(b"one two three\nthree\none none\nfour two\n\n")
+            ingest.end_of_file()
+            ingest.finish()
+            types = Types(*ingest.types())
+            becomes = {"one": 7, "two": -2, "three": -1, "none": -1, "four": -3}
+            words = np.array([becomes[types.decode(i)] for i in range(5)], dtype=np.int32)
+            size = ingest.encode(
+                words, np.array([0, 2, 5]), np.array([1, 2, 3, 4, 5], np.int32), output.fileno(), 2**33, 2**34
+            )
+            assert size == (9, 3)
+            # Far beyond 2^31: positions in the file are 64-bit.
+            assert np.frombuffer(os.pread(output.fileno(), 99, 2**33)[:36], np.int32).tolist() == [7, 1, 2, 7, 3, 4, 5, 1, 2]
+            assert np.frombuffer(os.pread(output.fileno(), 32, 2**34), np.int64).tolist() == [0, 3, 4, 9]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_ends_the_pass_with_an_error() -> None:
+    def feed_and_finish() -> None:
+        for _ in range(40):
+            if not ingest.feed(b"word " * 40_000):
+                break
+        ingest.finish()
+
+    with open("/dev/full", "r+b", buffering=0) as full:  # noqa: PTH123 - a device
+        ingest = engine.open_engine(full.fileno(), threads=2, records=False, strict=True)
+        with closing(ingest), pytest.raises(OSError, match="No space left"):
+            feed_and_finish()
+
+
+def test_closing_early_does_not_hang() -> None:
+    with tempfile.TemporaryFile() as scratch:
+        ingest = engine.open_engine(scratch.fileno(), threads=3, records=False, strict=True)
+        ingest.feed(b"some words and no end")
+        ingest.close()
+        ingest.close()
