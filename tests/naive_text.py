@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from pyembed.corpus import Corpus
 
@@ -41,10 +42,7 @@ def decoded(corpus: Corpus) -> list[list[str]]:
     ids = corpus.token_ids.ids
     assert starts[0] == 0
     assert starts[-1] == len(ids)
-    return [
-        [corpus.vocabulary.words[id_] for id_ in ids[start:stop]]
-        for start, stop in zip(starts, starts[1:], strict=False)
-    ]
+    return [[corpus.vocabulary.words[id_] for id_ in ids[start:stop]] for start, stop in pairwise(starts)]
 
 
 def vocabulary_of(corpus: Corpus) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyembed.corpus import CorpusError, Vocabulary
@@ -14,6 +14,7 @@ from pyembed.corpus import CorpusError, Vocabulary
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(WORDS, st.integers(0, 2**62), min_size=1, max_size=20))
 def test_what_is_saved_is_loaded(tmp_path_factory: pytest.TempPathFactory, counts: dict[str, int]) -> None:
     path = tmp_path_factory.mktemp("vocabulary") / "words.txt"
@@ -85,3 +86,5 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
 def test_words_and_counts_must_match() -> None:
     with pytest.raises(ValueError, match="2 words, 1 counts"):
         Vocabulary.from_counts(["a", "b"], [1])
+    with pytest.raises(ValueError, match="found 'a' twice"):
+        _ = Vocabulary.from_counts(["a", "b", "a"], [3, 2, 1]).word_to_id

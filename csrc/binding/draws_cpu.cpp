@@ -19,8 +19,9 @@ std::tuple<Tensor, Tensor> draw_windows(Tensor ids, Tensor sentence_starts, Tens
   Tensor radius = torch::stable::empty({count}, ScalarType::Int);
   Tensor outputs = torch::stable::empty({count, 1 + negative}, ScalarType::Int);
   std::vector<uint8_t> repeated(static_cast<size_t>(count));
+  std::vector<uint64_t> lanes(8 * static_cast<size_t>(1 + negative));
   best_cpu_kernels().draw_windows(arguments.draws, static_cast<uint64_t>(first_position + center_begin), count,
-                                  arguments.block.ids + center_begin, radius.mutable_data_ptr<int32_t>(),
+                                  arguments.block.ids + center_begin, lanes.data(), radius.mutable_data_ptr<int32_t>(),
                                   outputs.mutable_data_ptr<int32_t>(), repeated.data());
   return {radius, outputs};
 }

@@ -5,62 +5,73 @@
 
 namespace pyembed::PE_ISA {
 
-constexpr int kCbowGroup = 8;  // outputs whose scores are formed together
-
-// Step sizes of G outputs against the hidden vector, into errors [G] (whole registers are written).
-template <int G>
-PE_INLINE void score_hidden(const float* hidden, float* const* out_rows, int64_t D, const Roles<G, G>& roles, Float rate,
-                            float* errors, LossLanes& loss) {
-  float* hidden_row[1] = {const_cast<float*>(hidden)};
-  score_contexts<1, G>(hidden_row, out_rows, D, roles, rate, errors, loss);
+// Columns d .. of a window: the hidden vector is the contexts' sum times share.
+template <bool Tail>
+PE_INLINE void sum_contexts(const StepWindow& window, int64_t d, int tail, float share, float* hidden) {
+  Float sum = zero();
+  for (int64_t c = 0; c < window.context_count; ++c) {
+    const float* in = window.context_rows[c] + d;
+    sum = sum + (Tail ? load_first(in, tail) : load(in));
+  }
+  store(hidden + d, sum * broadcast(share));
 }
 
-PE_INLINE void cbow_window(const StepWindow& window, int N, const CbowOptions& options, const Tables<float>& tables,
-                           const StepScratch& scratch, LossLanes& loss) {
-  const int64_t D = tables.dimensions, C = window.context_count;
-  const float share = options.mean ? 1.0f / static_cast<float>(C) : 1.0f;
-  const Float context_share = broadcast(options.mean && options.exact_gradient ? share : 1.0f);
-
-  for (int64_t d = 0; d < D; d += kWidth) {
-    const int columns = D - d < kWidth ? static_cast<int>(D - d) : kWidth;
-    Float sum = zero();
-    for (int64_t c = 0; c < C; ++c) sum = sum + load_first(window.context_rows[c] + d, columns);
-    store(scratch.hidden + d, sum * broadcast(share));
+template <bool Tail>
+PE_INLINE void cbow_update_columns(const StepWindow& window, int N, int64_t d, int tail, float context_share,
+                                   const float* hidden_vector, const float* errors) {
+  const auto get = [=](const float* p) { return Tail ? load_first(p, tail) : load(p); };
+  const auto put = [=](float* p, Float x) { Tail ? store_first(p, x, tail) : store(p, x); };
+  const Float hidden = load(hidden_vector + d);
+  Float change = zero();
+  for (int n = 0; n < N; ++n) {
+    float* out = const_cast<float*>(window.output_rows[n]) + d;
+    const Float error = broadcast(errors[n]), before = get(out);
+    change = fma(error, before, change);
+    put(out, fma(error, hidden, before));
   }
+  change = change * broadcast(context_share);
+  for (int64_t c = 0; c < window.context_count; ++c) {
+    float* in = window.context_rows[c] + d;
+    put(in, get(in) + change);
+  }
+}
+
+PE_INLINE void cbow_window(const StepWindow& window, int N, const CbowOptions& options, int64_t D,
+                           const StepScratch& scratch, LossLanes& loss) {
+  const float share = options.mean ? 1.0f / static_cast<float>(window.context_count) : 1.0f;
+  const float context_share = options.mean && options.exact_gradient ? share : 1.0f;
+  const int tail = static_cast<int>(D % kWidth);
+  int64_t d = 0;
+  for (; d + kWidth <= D; d += kWidth) sum_contexts<false>(window, d, 0, share, scratch.hidden);
+  if (tail) sum_contexts<true>(window, d, tail, share, scratch.hidden);
+
+  const float* const hidden_row[1] = {scratch.hidden};
   for_each_group(N, [&](auto group, int n) {
     constexpr int G = decltype(group)::value;
-    float* out_rows[G];
-    set_rows(window.outputs + n, tables, out_rows);
-    score_hidden<G>(scratch.hidden, out_rows, D, Roles<G, G>(n == 0), broadcast(window.rate), scratch.errors + n, loss);
+    score_group<1, G>(hidden_row, window.output_rows + n, D, n == 0, broadcast(window.rate), scratch.errors + n, loss);
     split_exponent(loss);
   });
-  for (int64_t d = 0; d < D; d += kWidth) {
-    const int columns = D - d < kWidth ? static_cast<int>(D - d) : kWidth;
+
+  for (d = 0; d + kWidth <= D; d += kWidth) {
     window.prefetch.columns(d);
-    const Float hidden = load(scratch.hidden + d);
-    Float change = zero();
-    for (int n = 0; n < N; ++n) {
-      float* out = tables.out + window.outputs[n] * tables.out_stride + d;
-      const Float error = broadcast(scratch.errors[n]), before = load_first(out, columns);
-      change = fma(error, before, change);
-      store_first(out, fma(error, hidden, before), columns);
-    }
-    change = change * context_share;
-    for (int64_t c = 0; c < C; ++c) {
-      float* in = window.context_rows[c] + d;
-      store_first(in, load_first(in, columns) + change, columns);
-    }
+    cbow_update_columns<false>(window, N, d, 0, context_share, scratch.hidden, scratch.errors);
+  }
+  if (tail) {
+    window.prefetch.columns(d);
+    cbow_update_columns<true>(window, N, d, tail, context_share, scratch.hidden, scratch.errors);
   }
 }
 
-inline LossSum cbow_step(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
-                         const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
-                         void* memory) {
+// N: the number of outputs where it is common enough for code of its own, else 0.
+template <int N>
+LossSum cbow_range(const TokenBlock& block, const Draws& draws, const CbowOptions& options, const Tables<float>& tables,
+                   const LearningRate& rate, int64_t begin, int64_t end, void* memory) {
   const StepScratch scratch = carve(draws, tables.dimensions, memory);
   LossLanes loss = no_loss();
   double exact_loss = 0;
+  const auto count = output_count<N>(draws);
   const auto step = [&](const StepWindow& window) {
-    cbow_window(window, 1 + draws.negative, options, tables, scratch, loss);
+    cbow_window(window, count, options, tables.dimensions, scratch, loss);
     return int64_t{1};
   };
   const auto exact_step = [&](const ExactWindow<float>& window) {
@@ -68,8 +79,17 @@ inline LossSum cbow_step(const TokenBlock& block, const Draws& draws, const Cbow
     exact_loss += sum.loss;
     return sum.pairs;
   };
-  const int64_t windows = walk_windows(block, draws, tables, rate, begin, end, scratch, step, exact_step);
+  const int64_t windows = walk_windows(count, block, draws, tables, rate, begin, end, scratch, step, exact_step);
   return {total_loss(loss) + exact_loss, windows};
+}
+
+inline LossSum cbow_step(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
+                         const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
+                         void* memory) {
+  const auto range = [&](const auto& kernel) {
+    return kernel(block, draws, options, tables, rate, begin, end, memory);
+  };
+  return draws.negative == 5 ? range(cbow_range<6>) : range(cbow_range<0>);
 }
 
 }  // namespace pyembed::PE_ISA

@@ -17,9 +17,9 @@ struct CpuKernels {
                        void* scratch);
 
   // Draws of the centers at positions first .. first + count - 1: radius [count], outputs [count, 1 + K] (the centers'
-  // ids first), repeated [count].
-  void (*draw_windows)(const Draws& draws, uint64_t first, int64_t count, const int32_t* centers, int32_t* radius,
-                       int32_t* outputs, uint8_t* repeated);
+  // ids first), repeated [count]: two of the outputs are the same row. lanes: [1 + K, 8], scratch.
+  void (*draw_windows)(const Draws& draws, uint64_t first, int64_t count, const int32_t* centers, uint64_t* lanes,
+                       int32_t* radius, int32_t* outputs, uint8_t* repeated);
 };
 
 // The kernels of each instruction set; null where this build or this processor lacks it.

@@ -7,16 +7,16 @@
 #include "kernels/draw_ahead.h"
 #include "kernels/step_scratch.h"
 #include "kernels/window_walk.h"
+#include "kernels/scores.h"
 #include "kernels/skipgram_simd.h"
 #include "kernels/cbow_simd.h"
 
 namespace pyembed::PE_ISA {
 
-inline void draw_windows(const Draws& draws, uint64_t first, int64_t count, const int32_t* centers, int32_t* radius,
-                         int32_t* outputs, uint8_t* repeated) {
-  if (count == 0) return;
+inline void draw_windows(const Draws& draws, uint64_t first, int64_t count, const int32_t* centers, uint64_t* lanes,
+                         int32_t* radius, int32_t* outputs, uint8_t* repeated) {
   draw_radii(draws, first, count, radius);
-  draw_outputs(draws, first, count, centers, outputs, repeated);
+  draw_outputs(draws, first, count, centers, lanes, outputs, repeated);
 }
 
 constexpr CpuKernels entries(const char* name) { return {name, skipgram_step, cbow_step, draw_windows}; }

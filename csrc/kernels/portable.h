@@ -1,6 +1,8 @@
 // Differences between compilers, processors and CUDA, in one place: no other header or kernel says #ifdef.
 #pragma once
 
+#define PE_PRAGMA(text) _Pragma(#text)
+
 #if defined(__CUDACC__)
 #define PE_HD __host__ __device__
 #else
@@ -10,11 +12,18 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define PE_RESTRICT __restrict__
 #define PE_INLINE inline __attribute__((always_inline))
-#define PE_NOINLINE __attribute__((noinline))
 #else
 #define PE_RESTRICT
 #define PE_INLINE inline
-#define PE_NOINLINE
+#endif
+
+// Before a loop over registers: fully unrolled, so that the compiler keeps the array it walks in registers.
+#if defined(__clang__)
+#define PE_UNROLL PE_PRAGMA(clang loop unroll(full))
+#elif defined(__GNUC__)
+#define PE_UNROLL PE_PRAGMA(GCC unroll 16)
+#else
+#define PE_UNROLL
 #endif
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__)
@@ -40,7 +49,6 @@ PE_INLINE void prefetch(const void* address) {
 
 // PE_TARGET_BEGIN("avx2,fma") ... PE_TARGET_END compiles what lies between for that instruction set, whatever the
 // command line says. Include every standard header before it: their inline functions must stay portable.
-#define PE_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define PE_TARGET_BEGIN(features) \
   PE_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))

@@ -6,8 +6,9 @@ namespace pyembed::PE_ISA {
 
 typedef float Float __attribute__((vector_size(16)));
 typedef int32_t Int __attribute__((vector_size(16)));
+typedef uint64_t Wide __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
-constexpr int kAccumulators = 12;  // dot products formed together: what the register file holds beside their operands
+constexpr bool kKeepErrors = false;  // whether the register file holds the step sizes of two contexts beside their rows
 
 PE_INLINE Float zero() { return Float{0, 0, 0, 0}; }
 PE_INLINE Float broadcast(float x) { return Float{x, x, x, x}; }
@@ -32,6 +33,10 @@ PE_INLINE Float fma(Float a, Float b, Float c) { return a * b + c; }
 #endif
 PE_INLINE Float max(Float a, Float b) { return a > b ? a : b; }
 PE_INLINE Float where_negative(Float x, Float yes, Float no) { return x < 0 ? yes : no; }
+
+// Products of the low halves of each lane.
+PE_INLINE Wide multiply_low(Wide a, Wide b) { return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF); }
+PE_INLINE Wide gather(const uint64_t* table, Wide index) { return Wide{table[index[0]], table[index[1]]}; }
 
 // Lane i of sums[j] is the sum of all lanes of x[4j + i].
 template <int M, int R>

@@ -5,8 +5,9 @@ namespace pyembed::PE_ISA {
 
 using Float = __m256;
 typedef int32_t Int __attribute__((vector_size(32)));
+typedef uint64_t Wide __attribute__((vector_size(32)));
 constexpr int kWidth = 8;
-constexpr int kAccumulators = 12;  // dot products formed together: what the register file holds beside their operands
+constexpr bool kKeepErrors = false;  // whether the register file holds the step sizes of two contexts beside their rows
 
 PE_INLINE Float zero() { return _mm256_setzero_ps(); }
 PE_INLINE Float broadcast(float x) { return _mm256_set1_ps(x); }
@@ -20,6 +21,12 @@ PE_INLINE void store_first(float* p, Float x, int n) { _mm256_maskstore_ps(p, fi
 PE_INLINE Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
 PE_INLINE Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
 PE_INLINE Float where_negative(Float x, Float yes, Float no) { return _mm256_blendv_ps(no, yes, x); }
+
+// Products of the low halves of each lane.
+PE_INLINE Wide multiply_low(Wide a, Wide b) { return (Wide)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
+PE_INLINE Wide gather(const uint64_t* table, Wide index) {
+  return (Wide)_mm256_i64gather_epi64(reinterpret_cast<const long long*>(table), (__m256i)index, 8);
+}
 
 // Lane 4q + i of the result is the sum over lanes 4q .. 4q + 3 of vector i.
 PE_INLINE Float sum_quads(Float a, Float b, Float c, Float d) {

@@ -5,8 +5,9 @@ namespace pyembed::PE_ISA {
 
 using Float = __m512;
 typedef int32_t Int __attribute__((vector_size(64)));
+typedef uint64_t Wide __attribute__((vector_size(64)));
 constexpr int kWidth = 16;
-constexpr int kAccumulators = 16;  // dot products formed together: what the register file holds beside their operands
+constexpr bool kKeepErrors = true;  // whether the register file holds the step sizes of two contexts beside their rows
 
 PE_INLINE Float zero() { return _mm512_setzero_ps(); }
 PE_INLINE Float broadcast(float x) { return _mm512_set1_ps(x); }
@@ -19,6 +20,12 @@ PE_INLINE Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c)
 PE_INLINE Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
 PE_INLINE Float where_negative(Float x, Float yes, Float no) {
   return _mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(x)), no, yes);
+}
+
+// Products of the low halves of each lane.
+PE_INLINE Wide multiply_low(Wide a, Wide b) { return (Wide)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
+PE_INLINE Wide gather(const uint64_t* table, Wide index) {
+  return (Wide)_mm512_i64gather_epi64((__m512i)index, reinterpret_cast<const long long*>(table), 8);
 }
 
 // Sums of groups of four lanes: lane 4q + i of the result is the sum over lanes 4q .. 4q + 3 of vector i.

@@ -3,23 +3,19 @@
 
 namespace pyembed::PE_ISA {
 
-// exp(x) for x <= 0, relative error below 2e-7; below -87 it stays at exp(-87).
-PE_INLINE Float exp_of_negative(Float x) {
-  const Float log2_e = broadcast(1.44269504088896341f);
+// exp(-x) for x >= 0, relative error below 3e-7; from 87 on it stays at exp(-87).
+//   2^y = 2^integer * 2^rest, |rest| <= 1/2, the latter as a polynomial of degree 6 with coefficients (ln 2)^k / k!,
+//   evaluated in three parts at once, because its latency counts.
+PE_INLINE Float exp_of_minus(Float x) {
+  const Float y = max(x * broadcast(-1.44269504088896341f), broadcast(-125.5f));
   const Float integer_bias = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds, and leaves the integer in the low bits
-  x = max(x, broadcast(-87.0f));
-  const Float biased = fma(x, log2_e, integer_bias);
-  const Float integer = biased - integer_bias;
-  // ln 2 in two parts, so that the rest is exact to the last bit
-  Float rest = fma(integer, broadcast(-0.693145751953125f), x);
-  rest = fma(integer, broadcast(-1.428606765330187e-06f), rest);
-  Float power = broadcast(1.9875691500e-4f);
-  power = fma(power, rest, broadcast(1.3981999507e-3f));
-  power = fma(power, rest, broadcast(8.3334519073e-3f));
-  power = fma(power, rest, broadcast(4.1665795894e-2f));
-  power = fma(power, rest, broadcast(1.6666665459e-1f));
-  power = fma(power, rest, broadcast(5.0000001201e-1f));
-  power = fma(power, rest * rest, rest + broadcast(1.0f));
+  const Float biased = y + integer_bias;
+  const Float rest = y - (biased - integer_bias);
+  const Float square = rest * rest;
+  const Float low = fma(rest, broadcast(0.69314718056f), broadcast(1.0f));
+  const Float middle = fma(rest, broadcast(0.05550410866f), broadcast(0.24022650696f));
+  const Float high = fma(square, broadcast(0.00015403530f), fma(rest, broadcast(0.00133335581f), broadcast(0.00961812911f)));
+  const Float power = fma(square, fma(square, high, middle), low);
   return (Float)((Int)power + ((Int)biased << 23));
 }
 
@@ -61,7 +57,7 @@ struct LaneRoles {
 // Returns rate * (label - sigmoid(score)), 0 in unused lanes, and adds the losses.
 PE_INLINE Float step_sizes(Float score, const LaneRoles& lanes, Float rate, LossLanes& loss) {
   const Float magnitude = max(score, -score);
-  const Float decay = exp_of_negative(-magnitude);
+  const Float decay = exp_of_minus(magnitude);
   const Float upper = broadcast(1.0f) / (broadcast(1.0f) + decay);  // sigmoid(|score|)
   const Float probability = where_negative(score, decay * upper, upper);
   loss.product *= fma(lanes.used, decay, broadcast(1.0f));

@@ -2,187 +2,157 @@
 // Implements pyembed/reference.py sections 5 and 7, sequential; may differ in the order of summation, and applies the
 // updates of a context that stands twice in a window one after the other. PE_ISA names the namespace.
 //
-// The outputs of a window are treated in groups of at most kGroup rows, which is all of them with five negatives.
-// Step sizes of a group of G outputs that begins at output n lie at errors + n * C, as [C, G].
+// Contexts are treated in pairs. All of them meet the outputs as they were before the window, so a pair is updated as
+// soon as its step sizes are known, and that work hides the latency of the next pair's sigmoid.
 #pragma once
 
 namespace pyembed::PE_ISA {
 
-constexpr int kGroup = 6;
-
-constexpr int contexts_together(int G) { return kAccumulators / G < 4 ? kAccumulators / G : 4; }
-
-// Lane i of registers[r] is score r * kWidth + i of a group's scores [contexts, G].
-template <int Scores, int G>
-struct Roles {
-  static constexpr int kRegisters = (Scores + kWidth - 1) / kWidth;
-  LaneRoles lanes[kRegisters];
-
-  PE_INLINE explicit Roles(bool with_center) {
-    for (int r = 0; r < kRegisters; ++r) {
-      float used[kWidth], label[kWidth], sign[kWidth];
-      for (int i = 0; i < kWidth; ++i) {
-        const int score = r * kWidth + i;
-        used[i] = score < Scores ? 1.0f : 0.0f;
-        label[i] = with_center && score % G == 0 ? 1.0f : 0.0f;
-        sign[i] = 1.0f - 2.0f * label[i];
-      }
-      lanes[r] = {load(used), load(label), load(sign)};
-    }
-  }
+// Step sizes of a pair of contexts with all outputs lie as [2, N]; N is 0 in templates where it is known only at run time.
+template <int N>
+struct Outputs {
+  const float* const* rows;  // [count]
+  float* changed;            // [columns of registers, count, kWidth]: the rows as the pairs so far have changed them
+  int count;
 };
 
-// Step sizes of B contexts with the G outputs of a group, into errors [B, G] (whole registers are written).
-template <int B, int G>
-PE_INLINE void score_contexts(float* const* in_rows, float* const* out_rows, int64_t D, const Roles<B * G, G>& roles,
-                              Float rate, float* errors, LossLanes& loss) {
-  Float dots[B * G];
-  for (int i = 0; i < B * G; ++i) dots[i] = zero();
-  const auto accumulate = [&](const auto& load_columns) {
-    Float in[B];
-    for (int b = 0; b < B; ++b) in[b] = load_columns(in_rows[b]);
-    for (int g = 0; g < G; ++g) {
-      const Float out = load_columns(out_rows[g]);
-      for (int b = 0; b < B; ++b) dots[b * G + g] = fma(in[b], out, dots[b * G + g]);
-    }
-  };
-  int64_t d = 0;
-  for (; d + kWidth <= D; d += kWidth) accumulate([d](const float* row) { return load(row + d); });
-  const int tail = static_cast<int>(D - d);
-  if (tail) accumulate([d, tail](const float* row) { return load_first(row + d, tail); });
-
-  constexpr int R = Roles<B * G, G>::kRegisters;
-  Float scores[R];
-  row_sums(dots, scores);
-  for (int r = 0; r < R; ++r) store(errors + r * kWidth, step_sizes(scores[r], roles.lanes[r], rate, loss));
-}
-
-template <int G>
-PE_INLINE void score_group(float* const* in_rows, int64_t C, float* const* out_rows, int64_t D, bool with_center,
-                           Float rate, float* errors, LossLanes& loss) {
-  constexpr int B = contexts_together(G);
-  const Roles<B * G, G> roles(with_center);
-  int64_t c = 0;
-  for (; c + B <= C; c += B) {
-    score_contexts<B, G>(in_rows + c, out_rows, D, roles, rate, errors + c * G, loss);
-    if ((c & 63) == 0) split_exponent(loss);
+// Step sizes of B contexts with all outputs.
+template <int B, int N>
+PE_INLINE void score(float* const* in_rows, const Outputs<N>& outputs, int64_t D, Float rate, float* errors,
+                     LossLanes& loss) {
+  if constexpr (N > 0) {
+    score_group<B, N>(in_rows, outputs.rows, D, true, rate, errors, loss);
+  } else {
+    // Each group's come as [B, G] and go to their place in [B, count].
+    for_each_group(outputs.count, [&](auto group, int n) {
+      constexpr int G = decltype(group)::value;
+      float sizes[Roles<B * G, G>::kRegisters * kWidth];
+      score_group<B, G>(in_rows, outputs.rows + n, D, n == 0, rate, sizes, loss);
+      for (int b = 0; b < B; ++b) {
+        for (int g = 0; g < G; ++g) errors[b * outputs.count + n + g] = sizes[b * G + g];
+      }
+    });
   }
-  const Roles<G, G> single(with_center);
-  for (; c < C; ++c) score_contexts<1, G>(in_rows + c, out_rows, D, single, rate, errors + c * G, loss);
   split_exponent(loss);
 }
 
-// Updates `Tail ? tail : kWidth` columns of a group's outputs and of all contexts. The contexts' rows are changed in
-// place, or, where other groups still need them as they are, their changes are added to deltas [C, kWidth].
-template <int G, bool Tail, bool InPlace>
-PE_INLINE void update_columns(float* const* in_rows, int64_t C, float* const* out_rows, int64_t d, int tail,
-                              const float* errors, float* deltas) {
+// Which of a window's pairs this is: the first finds the outputs' rows unchanged, the last leaves them as they will be.
+struct Turn {
+  bool first;
+  bool last;
+};
+
+// Updates B contexts and, with them, the outputs, `Tail ? tail : kWidth` columns from column d.
+template <int B, int N, bool Tail>
+PE_INLINE void update_columns(float* const* in_rows, const Outputs<N>& outputs, int64_t d, int tail, Turn turn,
+                              const float* errors, const Float (&kept_errors)[B][N > 0 ? N : 1]) {
   const auto get = [=](const float* p) { return Tail ? load_first(p, tail) : load(p); };
   const auto put = [=](float* p, Float x) { Tail ? store_first(p, x, tail) : store(p, x); };
-  Float before[G], after[G];
-  for (int g = 0; g < G; ++g) before[g] = after[g] = get(out_rows[g] + d);
-  for (int64_t c = 0; c < C; ++c) {
-    const Float in = get(in_rows[c] + d);
-    Float change = InPlace ? in : load(deltas + c * kWidth);
-    for (int g = 0; g < G; ++g) {
-      const Float error = broadcast(errors[c * G + g]);
-      change = fma(error, before[g], change);
-      after[g] = fma(error, in, after[g]);
+  const int count = N > 0 ? N : outputs.count;
+  float* const changed = outputs.changed + d * count;
+  Float in[B], in_changed[B];
+  PE_UNROLL
+  for (int b = 0; b < B; ++b) in[b] = in_changed[b] = get(in_rows[b] + d);
+  const auto update = [&](int n) {
+    float* const row = const_cast<float*>(outputs.rows[n]) + d;
+    const Float out = get(row);
+    Float out_changed = turn.first ? out : load(changed + n * kWidth);
+    PE_UNROLL
+    for (int b = 0; b < B; ++b) {
+      const Float error = kKeepErrors && N > 0 ? kept_errors[b][n] : broadcast(errors[b * count + n]);
+      in_changed[b] = fma(error, out, in_changed[b]);
+      out_changed = fma(error, in[b], out_changed);
     }
-    if (InPlace) {
-      put(in_rows[c] + d, change);
-    } else {
-      store(deltas + c * kWidth, change);
+    turn.last ? put(row, out_changed) : store(changed + n * kWidth, out_changed);
+  };
+  if constexpr (N > 0) {
+    PE_UNROLL
+    for (int n = 0; n < N; ++n) update(n);
+  } else {
+    for (int n = 0; n < count; ++n) update(n);
+  }
+  PE_UNROLL
+  for (int b = 0; b < B; ++b) put(in_rows[b] + d, in_changed[b]);
+}
+
+template <int B, int N>
+PE_INLINE void update_rows(float* const* in_rows, const Outputs<N>& outputs, int64_t D, Turn turn, const float* errors,
+                           const Prefetch* prefetch) {
+  Float kept_errors[B][N > 0 ? N : 1];
+  if constexpr (kKeepErrors && N > 0) {
+    PE_UNROLL
+    for (int b = 0; b < B; ++b) {
+      PE_UNROLL
+      for (int n = 0; n < N; ++n) kept_errors[b][n] = broadcast(errors[b * N + n]);
     }
   }
-  for (int g = 0; g < G; ++g) put(out_rows[g] + d, after[g]);
-}
-
-template <int G>
-PE_INLINE void set_rows(const int32_t* outputs, const Tables<float>& tables, float* (&rows)[G]) {
-  for (int g = 0; g < G; ++g) rows[g] = tables.out + outputs[g] * tables.out_stride;
-}
-
-// A window whose N outputs are one group.
-template <int N>
-PE_INLINE void one_group_window(const StepWindow& window, const Tables<float>& tables, float* errors, LossLanes& loss) {
-  float* out_rows[N];
-  set_rows(window.outputs, tables, out_rows);
-  const int64_t D = tables.dimensions, C = window.context_count;
-  score_group<N>(window.context_rows, C, out_rows, D, true, broadcast(window.rate), errors, loss);
   int64_t d = 0;
   for (; d + kWidth <= D; d += kWidth) {
-    window.prefetch.columns(d);
-    update_columns<N, false, true>(window.context_rows, C, out_rows, d, 0, errors, nullptr);
+    if (prefetch) prefetch->columns(d);
+    update_columns<B, N, false>(in_rows, outputs, d, 0, turn, errors, kept_errors);
   }
   const int tail = static_cast<int>(D - d);
   if (tail) {
-    window.prefetch.columns(d);
-    update_columns<N, true, true>(window.context_rows, C, out_rows, d, tail, errors, nullptr);
+    if (prefetch) prefetch->columns(d);
+    update_columns<B, N, true>(in_rows, outputs, d, tail, turn, errors, kept_errors);
   }
 }
 
-// Calls f(constant G, first output) for each group of a window of any number of outputs.
-template <class F>
-PE_INLINE void for_each_group(int N, const F& f) {
-  int n = 0;
-  for (; N - n >= kGroup; n += kGroup) f(std::integral_constant<int, kGroup>{}, n);
-  switch (N - n) {
-    case 1: return f(std::integral_constant<int, 1>{}, n);
-    case 2: return f(std::integral_constant<int, 2>{}, n);
-    case 3: return f(std::integral_constant<int, 3>{}, n);
-    case 4: return f(std::integral_constant<int, 4>{}, n);
-    case 5: return f(std::integral_constant<int, 5>{}, n);
-    default: return;
+// Compiles the loop once for each turn, so that no column asks. Only a window's first pair prefetches.
+template <int B, int N>
+PE_INLINE void update(float* const* in_rows, const Outputs<N>& outputs, int64_t D, Turn turn, const float* errors,
+                      const Prefetch& prefetch) {
+  if (B == 2 && in_rows[0] == in_rows[B - 1]) {
+    // One row, twice: its updates must follow one another.
+    update<1, N>(in_rows, outputs, D, {turn.first, false}, errors, prefetch);
+    update<1, N>(in_rows + 1, outputs, D, {false, turn.last}, errors + outputs.count, prefetch);
+  } else if (turn.first) {
+    turn.last ? update_rows<B, N>(in_rows, outputs, D, {true, true}, errors, &prefetch)
+              : update_rows<B, N>(in_rows, outputs, D, {true, false}, errors, &prefetch);
+  } else {
+    turn.last ? update_rows<B, N>(in_rows, outputs, D, {false, true}, errors, nullptr)
+              : update_rows<B, N>(in_rows, outputs, D, {false, false}, errors, nullptr);
   }
 }
 
-PE_INLINE void add_deltas(float* const* in_rows, int64_t C, int64_t d, int columns, float* deltas) {
-  for (int64_t c = 0; c < C; ++c) {
-    float* in = in_rows[c] + d;
-    store_first(in, load_first(in, columns) + load(deltas + c * kWidth), columns);
-    store(deltas + c * kWidth, zero());
+template <int N>
+PE_INLINE void skipgram_window(const StepWindow& window, const Outputs<N>& outputs, int64_t D, float* errors,
+                               LossLanes& loss) {
+  float* const* rows = window.context_rows;
+  const int64_t C = window.context_count;
+  const Float rate = broadcast(window.rate);
+  float* const sizes[2] = {errors, errors + 2 * outputs.count + kWidest};  // of this pair and of the next
+  if (C == 1) {
+    score<1, N>(rows, outputs, D, rate, sizes[0], loss);
+    return update<1, N>(rows, outputs, D, {true, true}, sizes[0], window.prefetch);
+  }
+  score<2, N>(rows, outputs, D, rate, sizes[0], loss);
+  int current = 0;
+  int64_t c = 0;
+  for (; c + 4 <= C; c += 2, current ^= 1) {
+    score<2, N>(rows + c + 2, outputs, D, rate, sizes[current ^ 1], loss);
+    update<2, N>(rows + c, outputs, D, {c == 0, false}, sizes[current], window.prefetch);
+  }
+  if (c + 3 == C) {
+    score<1, N>(rows + c + 2, outputs, D, rate, sizes[current ^ 1], loss);
+    update<2, N>(rows + c, outputs, D, {c == 0, false}, sizes[current], window.prefetch);
+    update<1, N>(rows + c + 2, outputs, D, {false, true}, sizes[current ^ 1], window.prefetch);
+  } else {
+    update<2, N>(rows + c, outputs, D, {c == 0, true}, sizes[current], window.prefetch);
   }
 }
 
-// A window of any number of outputs: all step sizes first, so that every group sees the rows as they were.
-PE_INLINE void several_groups_window(const StepWindow& window, int N, const Tables<float>& tables,
-                                     const StepScratch& scratch, LossLanes& loss) {
-  const int64_t D = tables.dimensions, C = window.context_count;
-  for_each_group(N, [&](auto group, int n) {
-    constexpr int G = decltype(group)::value;
-    float* out_rows[G];
-    set_rows(window.outputs + n, tables, out_rows);
-    score_group<G>(window.context_rows, C, out_rows, D, n == 0, broadcast(window.rate), scratch.errors + n * C, loss);
-  });
-  for (int64_t c = 0; c < C; ++c) store(scratch.deltas + c * kWidth, zero());
-  for (int64_t d = 0; d < D; d += kWidth) {
-    const int columns = D - d < kWidth ? static_cast<int>(D - d) : kWidth;
-    window.prefetch.columns(d);
-    for_each_group(N, [&](auto group, int n) {
-      constexpr int G = decltype(group)::value;
-      float* out_rows[G];
-      set_rows(window.outputs + n, tables, out_rows);
-      update_columns<G, true, false>(window.context_rows, C, out_rows, d, columns, scratch.errors + n * C,
-                                     scratch.deltas);
-    });
-    add_deltas(window.context_rows, C, d, columns, scratch.deltas);
-  }
-}
-
-// N: the number of outputs when they are one group, 0 when they are several.
+// N: the number of outputs where it is common enough for code of its own, else 0.
 template <int N>
 LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables<float>& tables,
                        const LearningRate& rate, int64_t begin, int64_t end, void* memory) {
   const StepScratch scratch = carve(draws, tables.dimensions, memory);
   LossLanes loss = no_loss();
   double exact_loss = 0;
+  const auto count = output_count<N>(draws);
   const auto step = [&](const StepWindow& window) {
-    if (N > 0) {
-      one_group_window<N == 0 ? 1 : N>(window, tables, scratch.errors, loss);
-    } else {
-      several_groups_window(window, 1 + draws.negative, tables, scratch, loss);
-    }
+    const Outputs<N> outputs{window.output_rows, scratch.changed, count};
+    skipgram_window<N>(window, outputs, tables.dimensions, scratch.errors, loss);
     return window.context_count;
   };
   const auto exact_step = [&](const ExactWindow<float>& window) {
@@ -190,7 +160,7 @@ LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables
     exact_loss += sum.loss;
     return sum.pairs;
   };
-  const int64_t pairs = walk_windows(block, draws, tables, rate, begin, end, scratch, step, exact_step);
+  const int64_t pairs = walk_windows(count, block, draws, tables, rate, begin, end, scratch, step, exact_step);
   return {total_loss(loss) + exact_loss, pairs};
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "ingest.h"
+#include "parallel.h"
 #include "positioned_io.h"
 
 namespace pyembed {
@@ -56,9 +57,8 @@ EncodedSize Ingest::encode(const WordMap& map, const EncodedFile& file) const {
   std::mutex mutex;
   std::condition_variable turn;
   Place place;
-  std::exception_ptr error;
 
-  const auto run = [&] {
+  const auto run = [&](size_t) {
     try {
       std::vector<int32_t> notes;
       Output output;
@@ -92,19 +92,16 @@ EncodedSize Ingest::encode(const WordMap& map, const EncodedFile& file) const {
                  file.starts_offset + first_end * static_cast<int64_t>(sizeof(int64_t)));
       }
     } catch (...) {
-      std::lock_guard<std::mutex> lock(mutex);
-      if (!error) error = std::current_exception();
-      place.failed = true;
+      {
+        std::lock_guard<std::mutex> lock(mutex);
+        place.failed = true;
+      }
+      turn.notify_all();
+      throw;
     }
-    turn.notify_all();
   };
 
-  const size_t threads = std::min(merged_types_.size(), std::max<size_t>(notes_.size(), 1));
-  std::vector<std::thread> helpers;
-  for (size_t i = 1; i < threads; ++i) helpers.emplace_back(run);
-  run();
-  for (std::thread& helper : helpers) helper.join();
-  if (error) std::rethrow_exception(error);
+  in_threads(merged_types_.size(), run);
   const int64_t zero = 0;
   write_at(file.descriptor, &zero, sizeof zero, file.starts_offset);
   return {place.tokens, place.sentences};

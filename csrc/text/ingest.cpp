@@ -2,8 +2,10 @@
 #include "ingest.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
+#include "merge.h"
 #include "positioned_io.h"
 #include "utf8.h"
 
@@ -21,7 +23,37 @@ struct Pending {
   const char* bytes;
   size_t length;
 };
-constexpr size_t kPendingTokens = 64;
+
+// Tokens are found and prefetched in a piece of text, then counted: long enough for memory to answer, short enough for
+// the L1 cache. A byte ends at most one token or begins one: more than kPiece + 1 things are never found.
+constexpr size_t kPiece = 512;
+
+// Finds what ends in text[begin, end). `*token` is where the token under way began, and is moved on.
+template <class Separators>
+size_t find_tokens(const char* begin, const char* end, const TypeTable& types, const char** token, Pending* found) {
+  Pending* next = found;
+  const char* start = *token;
+  for (const char* at = begin; at < end; at += 64) {
+    uint64_t mask = candidate_mask<Separators>(at);
+    if (end - at < 64) mask &= (1ull << (end - at)) - 1;
+    for (; mask != 0; mask &= mask - 1) {
+      const char* const stop = at + __builtin_ctzll(mask);
+      if (!Separators::ends_token(static_cast<uint8_t>(*stop))) continue;
+      if (stop > start) {
+        next->bytes = start;
+        next->length = static_cast<size_t>(stop - start);
+        next->key = key_of(start, next->length);
+        next->hash = next->key.hash();
+        types.prefetch(next->hash);
+        ++next;
+      }
+      start = stop + 1;
+      if (*stop == Separators::sentence_end) (next++)->key.tag = 0;
+    }
+  }
+  *token = start;
+  return static_cast<size_t>(next - found);
+}
 
 }  // namespace
 
@@ -34,6 +66,7 @@ struct Ingest::Worker {
 
 Ingest::Ingest(int scratch, int threads, bool records, bool strict)
     : scratch_(scratch), records_(records), strict_(strict) {
+  if (threads < 1) throw std::invalid_argument("expected at least one thread");
   for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(Worker{i, {}, {}, {}}));
   try {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { run(i); });
@@ -160,57 +193,32 @@ Ingest::Notes Ingest::take_notes(const Block& block, Worker& worker) {
   if (worker.ids.size() < block.size + 1) worker.ids.resize(block.size + 1);
   int32_t* out = worker.ids.data();
   const char* const text = block.bytes.data();
+  const char* const end = text + block.size;
+  const char* token = text;
   uint64_t lines = 0;
-  Pending pending[kPendingTokens];
-  size_t waiting = 0;
-
-  const auto resolve = [&] {
-    for (size_t i = 0; i < waiting; ++i) {
-      const Pending& token = pending[i];
-      if (token.key.tag == 0) {
+  Pending found[kPiece + 1];
+  for (const char* piece = text; piece < end; piece += kPiece) {
+    const size_t size = find_tokens<Separators>(piece, std::min(piece + kPiece, end), worker.types, &token, found);
+    for (size_t i = 0; i < size; ++i) {
+      const Pending& next = found[i];
+      if (next.key.tag == 0) {
         ++lines;
         *out++ = -1;
         continue;
       }
-      int32_t type = worker.types.add(token.key, token.hash, token.bytes, token.length, 1);
+      int32_t type = worker.types.add(next.key, next.hash, next.bytes, next.length, 1);
       if (type < 0) {
-        const auto offset = static_cast<uint64_t>(token.bytes - text);
-        type = worker.types.insert(token.key, token.hash, token.bytes, token.length, 1, block.position + offset);
-        const size_t bad = first_invalid_utf8(token.bytes, token.length);
-        if (bad < token.length) {
+        const auto offset = static_cast<uint64_t>(next.bytes - text);
+        type = worker.types.insert(next.key, next.hash, next.bytes, next.length, 1, block.position + offset);
+        const size_t bad = first_invalid_utf8(next.bytes, next.length);
+        if (bad < next.length) {
           worker.invalid_types.push_back(type);
           if (strict_) report_fault(block, lines, offset + bad);
         }
       }
       *out++ = type;
     }
-    waiting = 0;
-  };
-
-  const char* token = text;
-  for (size_t at = 0; at < block.size; at += 64) {
-    uint64_t mask = candidate_mask<Separators>(text + at);
-    if (block.size - at < 64) mask &= (1ull << (block.size - at)) - 1;
-    for (; mask != 0; mask &= mask - 1) {
-      const char* const end = text + at + __builtin_ctzll(mask);
-      if (!Separators::ends_token(static_cast<uint8_t>(*end))) continue;
-      if (end > token) {
-        Pending& next = pending[waiting++];
-        next.bytes = token;
-        next.length = static_cast<size_t>(end - token);
-        next.key = key_of(token, next.length);
-        next.hash = next.key.hash();
-        worker.types.prefetch(next.hash);
-        if (waiting == kPendingTokens) resolve();
-      }
-      token = end + 1;
-      if (*end == Separators::sentence_end) {
-        pending[waiting++].key.tag = 0;
-        if (waiting == kPendingTokens) resolve();
-      }
-    }
   }
-  resolve();
   Notes notes;
   notes.worker = worker.index;
   notes.source = block.source;
@@ -258,40 +266,16 @@ void Ingest::finish() {
   merge();
 }
 
-// Adds every worker's types to the first worker's table.
 void Ingest::merge() {
-  types_ = std::move(workers_[0]->types);
-  std::vector<bool> invalid;
-  const auto mark_invalid = [&](int32_t type) {
-    if (invalid.size() <= static_cast<size_t>(type)) invalid.resize(type + 1);
-    if (!invalid[type]) invalid_types_.push_back(type);
-    invalid[type] = true;
-  };
-  merged_types_.resize(workers_.size());
-  for (int32_t type = 0; type < types_.size(); ++type) merged_types_[0].push_back(type);
-  for (int32_t type : workers_[0]->invalid_types) mark_invalid(type);
-  for (size_t w = 1; w < workers_.size(); ++w) {
-    const TypeTable& table = workers_[w]->types;
-    const std::vector<uint64_t> counts = table.counts();
-    std::vector<char> padded;
-    for (int64_t type = 0; type < table.size(); ++type) {
-      const size_t length = table.length(type);
-      padded.assign(table.bytes(type), table.bytes(type) + length);
-      padded.resize(length + kKeyPadding);
-      const TypeKey key = key_of(padded.data(), length);
-      const uint64_t hash = key.hash();
-      int32_t merged = types_.add(key, hash, padded.data(), length, counts[type]);
-      if (merged < 0) {
-        merged = types_.insert(key, hash, padded.data(), length, counts[type], table.first_position(type));
-      } else {
-        types_.seen_at(merged, table.first_position(type));
-      }
-      merged_types_[w].push_back(merged);
-    }
-    for (int32_t type : workers_[w]->invalid_types) mark_invalid(merged_types_[w][type]);
-    workers_[w].reset();
+  std::vector<TypeTable> tables;
+  for (const auto& worker : workers_) tables.push_back(std::move(worker->types));
+  types_ = merge_tables(std::move(tables), &merged_types_);
+  for (size_t w = 0; w < workers_.size(); ++w) {
+    for (const int32_t type : workers_[w]->invalid_types) types_.invalid.push_back(merged_types_[w][type]);
   }
-  counts_ = types_.counts();
+  std::sort(types_.invalid.begin(), types_.invalid.end());
+  types_.invalid.erase(std::unique(types_.invalid.begin(), types_.invalid.end()), types_.invalid.end());
+  workers_.clear();
 }
 
 }  // namespace pyembed

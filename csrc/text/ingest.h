@@ -28,6 +28,15 @@ struct Fault {
   uint64_t position = ~0ull;  // in the whole stream
 };
 
+// The types of the whole text, n of them, in no particular order.
+struct Types {
+  std::vector<uint64_t> counts;           // [n]
+  std::vector<uint64_t> first_positions;  // [n] in the stream, in bytes
+  std::vector<uint64_t> ends;             // [n] where each ends in `text`; it starts where the one before ends
+  std::vector<char> text;
+  std::vector<int32_t> invalid;  // those that are not valid UTF-8
+};
+
 // What every type becomes: words[type] >= 0 is one word id, -1 none, -2 - k the words list_words[list_starts[k] ..
 // list_starts[k + 1]).
 struct WordMap {
@@ -68,9 +77,7 @@ class Ingest {
 
   // After finish().
   const Fault& fault() const { return fault_; }
-  const TypeTable& types() const { return types_; }
-  const std::vector<uint64_t>& counts() const { return counts_; }
-  const std::vector<int32_t>& invalid_types() const { return invalid_types_; }
+  const Types& types() const { return types_; }
   EncodedSize encode(const WordMap& map, const EncodedFile& file) const;
 
  private:
@@ -124,9 +131,7 @@ class Ingest {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
 
-  TypeTable types_;
-  std::vector<uint64_t> counts_;
-  std::vector<int32_t> invalid_types_;
+  Types types_;
   std::vector<std::vector<int32_t>> merged_types_;  // [worker][its type]
 };
 

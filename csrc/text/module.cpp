@@ -24,18 +24,13 @@ bool feed(Ingest& ingest, const py::buffer& block) {
 
 // (counts int64[n], first_positions int64[n], ends int64[n], text bytes, invalid int32[]) of the n types.
 py::tuple types(const Ingest& ingest) {
-  const TypeTable& table = ingest.types();
-  const int64_t n = table.size();
-  Array<int64_t> counts(n), first_positions(n), ends(n);
-  int64_t end = 0;
-  for (int64_t type = 0; type < n; ++type) {
-    counts.mutable_at(type) = static_cast<int64_t>(ingest.counts()[type]);
-    first_positions.mutable_at(type) = static_cast<int64_t>(table.first_position(type));
-    ends.mutable_at(type) = end += static_cast<int64_t>(table.length(type));
-  }
-  const auto& invalid = ingest.invalid_types();
-  return py::make_tuple(counts, first_positions, ends, py::bytes(n ? table.bytes(0) : "", static_cast<size_t>(end)),
-                        Array<int32_t>(static_cast<py::ssize_t>(invalid.size()), invalid.data()));
+  const Types& types = ingest.types();
+  const auto array = [](const std::vector<uint64_t>& values) {
+    return Array<int64_t>(static_cast<py::ssize_t>(values.size()), reinterpret_cast<const int64_t*>(values.data()));
+  };
+  return py::make_tuple(array(types.counts), array(types.first_positions), array(types.ends),
+                        py::bytes(types.text.data(), types.text.size()),
+                        Array<int32_t>(static_cast<py::ssize_t>(types.invalid.size()), types.invalid.data()));
 }
 
 py::object fault(const Ingest& ingest) {
@@ -46,7 +41,9 @@ py::object fault(const Ingest& ingest) {
 
 py::tuple encode(const Ingest& ingest, const Array<int32_t>& words, const Array<int64_t>& list_starts,
                  const Array<int32_t>& list_words, int descriptor, int64_t ids_offset, int64_t starts_offset) {
-  if (words.size() != ingest.types().size()) throw py::value_error("expected one entry of `words` for every type");
+  if (words.size() != static_cast<py::ssize_t>(ingest.types().counts.size())) {
+    throw py::value_error("expected one entry of `words` for every type");
+  }
   const WordMap map{words.data(), list_starts.data(), list_words.data()};
   EncodedSize size;
   {

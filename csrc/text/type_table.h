@@ -50,7 +50,9 @@ class TypeTable {
   TypeTable() { resize(1 << 12); }
 
   int64_t size() const { return static_cast<int64_t>(ends_.size()); }
+  // kKeyPadding bytes past the type's end may be read too.
   const char* bytes(int64_t type) const { return arena_.data() + (type ? ends_[type - 1] : 0); }
+  uint64_t end(int64_t type) const { return ends_[type]; }  // of its bytes, the first type's being at 0
   size_t length(int64_t type) const { return ends_[type] - (type ? ends_[type - 1] : 0); }
   uint64_t first_position(int64_t type) const { return first_positions_[type]; }
   void seen_at(int64_t type, uint64_t position) {
@@ -80,8 +82,10 @@ class TypeTable {
     if (ends_.size() * 10 >= slots_.size() * 6) resize(slots_.size() * 2);
     const auto type = static_cast<int32_t>(size());
     place({key.head, key.next, count, key.tag, type}, hash);
-    arena_.insert(arena_.end(), bytes, bytes + length);
-    ends_.push_back(arena_.size());
+    const size_t begin = ends_.empty() ? 0 : ends_.back();
+    arena_.resize(begin + length + kKeyPadding);
+    std::memcpy(arena_.data() + begin, bytes, length);
+    ends_.push_back(begin + length);
     first_positions_.push_back(position);
     return type;
   }
@@ -127,7 +131,7 @@ class TypeTable {
   std::vector<Slot> slots_;
   size_t mask_ = 0;
   int shift_ = 64;
-  std::vector<char> arena_;     // the bytes of all types, one after another
+  std::vector<char> arena_;     // the bytes of all types, one after another, then padding
   std::vector<uint64_t> ends_;  // [size()] where each type ends in the arena
   std::vector<uint64_t> first_positions_;
 };

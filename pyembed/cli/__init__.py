@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def _parser() -> _Parser:
         prog="pyembed",
         description="Train word vectors, or vectors of any other sequences, and use them.",
         epilog="exit codes:\n" + "\n".join(f"  {code.value:<4} {code.meaning}" for code in ExitCode),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=20),
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pyembed {__version__}")
@@ -39,6 +40,8 @@ def _parser() -> _Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command with the arguments of the process, or with `argv`. Returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a word that the terminal cannot show ends nothing
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)

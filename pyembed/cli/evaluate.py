@@ -24,8 +24,8 @@ def add_parser(commands: Any) -> None:
         "evaluate",
         help="score vectors on word pairs and analogies",
         description="Score vectors: Spearman's rank correlation with people's similarity of word pairs, and the share "
-        "of analogies answered right. Words are compared without regard to case; pairs and questions with a word that has "
-        "no vector do not count. Printed scores are times 100; in JSON, correlation and accuracy are fractions.",
+        "of analogies answered right. Words are compared without regard to case; pairs and questions with a word that "
+        "has no vector do not count. Printed scores are times 100; in JSON, correlation and accuracy are fractions.",
         allow_abbrev=False,
     )
     add_vectors(parser)

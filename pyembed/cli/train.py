@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyembed.cli.exits import CommandError, ExitCode, describe, exiting
+from pyembed.cli.exits import ExitCode, exiting
 from pyembed.cli.options import add_json, print_json
 from pyembed.config import CorpusConfig, TrainConfig
 from pyembed.vectors import VectorFileError
 from pyembed.vectors.formats import require_target
+
+if TYPE_CHECKING:
+    from pyembed.training.report import TrainingReport
 
 
 @dataclass(frozen=True)
@@ -127,10 +131,12 @@ def run(arguments: argparse.Namespace) -> int:
     with exiting(ExitCode.USAGE, VectorFileError), exiting(ExitCode.OUTPUT, OSError):
         require_target(arguments.output)
 
-    from pyembed.corpus import CorpusError, Vocabulary
+    from pyembed.corpus import CorpusError, Vocabulary  # these import numba and torch
     from pyembed.models import Word2Vec
+    from pyembed.training.loop import TrainingError
 
-    with exiting(ExitCode.INPUT, CorpusError, OSError):
+    _require_machine(training)
+    with exiting(ExitCode.INPUT, CorpusError, OSError), exiting(ExitCode.FAILED, TrainingError):
         vocabulary = Vocabulary.load(arguments.vocab) if arguments.vocab else None
         model = Word2Vec(training=training, corpus=corpus)
         model.fit_files(
@@ -139,8 +145,39 @@ def run(arguments: argparse.Namespace) -> int:
             cache_dir=arguments.cache,
             progress=False if arguments.quiet else None,
         )
-    with exiting(ExitCode.OUTPUT, VectorFileError, OSError):
+    started = time.perf_counter()
+    with exiting(ExitCode.OUTPUT, VectorFileError, CorpusError, OSError):
         model.wv.save(arguments.output)
         if arguments.save_vocab:
             model.vocabulary.save(arguments.save_vocab)
+    model.report.stages["save"] = time.perf_counter() - started
+
+    if arguments.json:
+        print_json({"output": str(arguments.output), "training": training.to_dict(), **model.report.to_dict()})
+    elif not arguments.quiet:
+        _print(model.report, arguments.output)
+    if model.report.interrupted:
+        print(f"pyembed: interrupted; {arguments.output} holds what was trained until then", file=sys.stderr)
+        return ExitCode.INTERRUPTED
     return ExitCode.OK
+
+
+def _require_machine(training: TrainConfig) -> None:
+    """Ends the command if this machine lacks the device, or the backend for it."""
+    import torch
+
+    from pyembed import ops
+
+    with exiting(ExitCode.USAGE, RuntimeError, AssertionError):  # torch raises either
+        torch.empty(0, device=training.device)
+        ops.kernel(f"{training.model}_step_", training.backend, training.device)
+
+
+def _print(report: TrainingReport, output: Path) -> None:
+    print(f"{report.raw_tokens:,} words read, {report.kept_tokens:,} in a vocabulary of {report.vocabulary:,}")
+    for number, epoch in enumerate(report.epochs, 1):
+        speed = f"{epoch.words_per_second / 1e6:.2f} M words/s"
+        print(f"epoch {number}  loss {epoch.loss:.4f}  {speed}  {epoch.seconds:.1f} s")
+    print(f"{report.backend} kernels ({report.simd}) on {report.device}, {report.threads} threads")
+    print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.stages.items()))
+    print(f"saved {output}, {output.stat().st_size / 1e6:.1f} MB")

@@ -86,7 +86,7 @@ def ingest_files(
     if cache is not None and (found := cache.load()) is not None:
         token_ids, kept = found
         report = IngestReport(**{**kept.report, "seconds": time.perf_counter() - started, "from_cache": True})
-        return Corpus(vocabulary or kept.vocabulary, token_ids, report)
+        return Corpus(kept.vocabulary if vocabulary is None else vocabulary, token_ids, report)
 
     sizes = [source.size for source in sources]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
@@ -193,6 +193,8 @@ def _counted(
     explain: Callable[[int, int, int, int], str],
 ) -> Iterator[_Counted]:
     """Runs the first pass. `explain` turns source, line, byte and value of the first bad byte into a message."""
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads: expected a whole number >= 1, found {threads}")
     folder = temporary_folder()
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryFile(dir=folder))

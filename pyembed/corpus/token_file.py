@@ -2,17 +2,18 @@
 
 Layout, little-endian; ids, starts and description each begin at a multiple of 4096 bytes:
 
-    header        magic b"PYEMBTOK", then int64: version, T, S, offset of the description, size of the file
+    header        magic b"PYEMBTOK", then int64: version, T, S, offset of the description
     ids           int32[T]
     starts        int64[S + 1]
     description   JSON: {"made_from": ..., "report": ..., "words": [V], "counts": [V]}
+
+The description ends the file, so a truncated one is found out.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
-import os
 import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -23,7 +24,7 @@ from pyembed.corpus.vocabulary import Vocabulary
 
 _MAGIC = b"PYEMBTOK"
 _VERSION = 1
-_HEADER = struct.Struct("<8s5q")
+_HEADER = struct.Struct("<8s4q")
 _ALIGNMENT = 4096
 IDS_OFFSET = _ALIGNMENT
 
@@ -60,9 +61,8 @@ def finish_token_file(file: BinaryIO, tokens: int, sentences: int, description: 
     offset = _aligned(starts_offset(tokens) + 8 * (sentences + 1))
     file.seek(offset)
     file.write(text.encode())
-    size = file.tell()
     file.seek(0)
-    file.write(_HEADER.pack(_MAGIC, _VERSION, tokens, sentences, offset, size))
+    file.write(_HEADER.pack(_MAGIC, _VERSION, tokens, sentences, offset))
     file.flush()
 
 
@@ -78,16 +78,17 @@ def read_token_file(file: BinaryIO) -> tuple[TokenIds, Description]:
     Raises:
         CorpusError: not a token file, of another version, or truncated.
     """
-    size = os.fstat(file.fileno()).st_size
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
-        raise CorpusError(f"expected a token file, found only {size} bytes")
-    magic, version, tokens, sentences, offset, expected_size = _HEADER.unpack(header)
+        raise CorpusError(f"expected a token file, found only {len(header)} bytes")
+    magic, version, tokens, sentences, offset = _HEADER.unpack(header)
     if magic != _MAGIC or version != _VERSION:
         raise CorpusError(f"expected a token file of version {_VERSION}, found {magic!r}, version {version}")
-    if size != expected_size:
-        raise CorpusError(f"expected a token file of {expected_size} bytes, found {size}")
     file.seek(offset)
-    told = json.loads(file.read())
-    vocabulary = Vocabulary.from_counts(told["words"], told["counts"])
-    return map_token_file(file, tokens, sentences), Description(vocabulary, told["made_from"], told["report"])
+    try:
+        told = json.loads(file.read())
+        vocabulary = Vocabulary.from_counts(told["words"], told["counts"])
+        description = Description(vocabulary, told["made_from"], told["report"])
+        return map_token_file(file, tokens, sentences), description
+    except (ValueError, KeyError) as error:
+        raise CorpusError(f"expected a token file, found a damaged one ({error})") from error

@@ -66,15 +66,17 @@ class TokenIds:
         return cls(ids, starts, mapped)
 
     def release(self, start: int, stop: int) -> None:
-        """Tells the kernel that tokens [start, stop) are not needed for now: their pages leave this process's memory.
+        """Says that tokens [start, stop) and the starts of all sentences before `stop` are not needed for now.
 
-        They are read again from the file when touched. Does nothing for arrays in memory.
+        Their pages leave this process's memory and are read again from the file when touched. Does nothing for arrays
+        in memory.
         """
         if self._mapped is None or not hasattr(mmap, "MADV_DONTNEED"):
             return
-        first, last = np.searchsorted(self.sentence_starts, [start, stop])
         self._release(self.ids, self._mapped.ids_offset, start, min(stop, self.n_tokens))
-        self._release(self.sentence_starts, self._mapped.starts_offset, int(first), int(last))
+        # From the beginning, because looking up a sentence brings pages before it back.
+        sentence = int(np.searchsorted(self.sentence_starts, stop))
+        self._release(self.sentence_starts, self._mapped.starts_offset, 0, sentence)
 
     def _release(self, array: NDArray[Any], offset: int, start: int, stop: int) -> None:
         assert self._mapped is not None

@@ -44,7 +44,11 @@ class Vocabulary:
 
     @cached_property
     def word_to_id(self) -> dict[str, int]:
-        return {word: id_ for id_, word in enumerate(self.words)}
+        ids = {word: id_ for id_, word in enumerate(self.words)}
+        if len(ids) != len(self.words):
+            twice = next(word for id_, word in enumerate(self.words) if ids[word] != id_)
+            raise ValueError(f"expected distinct words, found {twice!r} twice")
+        return ids
 
     @cached_property
     def total(self) -> int:
@@ -93,6 +97,8 @@ class Vocabulary:
                 if text in words:
                     raise CorpusError(f"{name}, line {number}: the word {text!r} stands in the file twice")
                 words[text] = int(count)
+                if words[text] >= 2**63:
+                    raise CorpusError(f"{name}, line {number}: the count {words[text]} is too large, expected < 2^63")
         if not words:
             raise CorpusError(f"{name}: expected a vocabulary, one `word count` a line, found no line")
         return cls.from_counts(list(words), list(words.values()))

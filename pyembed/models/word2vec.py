@@ -14,9 +14,10 @@ from typing_extensions import Self
 from pyembed import ops
 from pyembed.config import CorpusConfig, TrainConfig
 from pyembed.corpus import Corpus, Vocabulary, ingest_files, ingest_sentences
-from pyembed.training.loop import Tables, TrainingLoop, new_tables
+from pyembed.training.loop import TrainingLoop
 from pyembed.training.progress import ReadingProgress, TrainingProgress
 from pyembed.training.report import TrainingReport
+from pyembed.training.tables import Tables, new_tables
 from pyembed.vectors import KeyedVectors
 
 _TRAIN_OPTIONS = {field.name for field in fields(TrainConfig)}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pyembed import ops
 from pyembed.config import TrainConfig
@@ -20,7 +18,7 @@ from pyembed.corpus.vocabulary import Vocabulary
 from pyembed.reference import Draws, TokenBlock
 from pyembed.training.progress import TrainingProgress
 from pyembed.training.report import EpochReport
-from pyembed.training.tables import initialise_, new_table
+from pyembed.training.tables import Tables
 
 BLOCK_TOKENS = 1 << 20
 """Tokens of the corpus in a block: a few megabytes, and enough work for many threads."""
@@ -28,21 +26,6 @@ BLOCK_TOKENS = 1 << 20
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says why and what to change."""
-
-
-@dataclass
-class Tables:
-    """What is trained, float32[V, D] each, on the configured device."""
-
-    in_vectors: Tensor
-    out_vectors: Tensor
-
-
-def new_tables(rows: int, config: TrainConfig) -> Tables:
-    """in_vectors as word2vec starts them, out_vectors zero."""
-    in_vectors, out_vectors = new_table(rows, config.vector_size), new_table(rows, config.vector_size)
-    initialise_(in_vectors, config.seed)
-    return Tables(in_vectors.to(config.device), out_vectors.to(config.device))
 
 
 def learning_rate(config: TrainConfig, fraction: float) -> float:
@@ -91,7 +74,7 @@ class TrainingLoop:
                     learning_rate(config, (epoch + edge / words) / config.epochs) for edge in (block.begin, block.end)
                 ]
                 total = self._step(
-                    self.tables.in_vectors, self.tables.out_vectors, self._on_device(block), draws, *rates
+                    self.tables.in_padded, self.tables.out_padded, self._on_device(block), draws, *rates
                 )
                 block_loss, block_pairs = total.tolist()
                 loss, pairs = loss + block_loss, pairs + block_pairs

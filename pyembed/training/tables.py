@@ -1,8 +1,10 @@
-"""Allocates and initialises the two tables so that a row begins at a cache line and large tables use large pages."""
+"""The two tables: allocated in large pages where the system has them, initialised as word2vec does."""
 
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -10,45 +12,69 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pyembed.config import TrainConfig
 from pyembed.corpus.random_words import fill_random_words
 
 INITIAL_STREAM = 3
 """reference.INITIAL; a test compares them."""
 
-_ROW_FLOATS = 16  # a cache line: rows that begin at one are read and written without splits
+_LINE_FLOATS = 16  # in a cache line
 _HUGE_PAGE = 2 << 20
 
 
-def new_table(rows: int, dimensions: int) -> Tensor:
-    """Zeros, float32[V, D] on the CPU, with rows that begin at a cache line: a view of [V, D rounded up to 16].
+def new_table(rows: int, columns: int) -> Tensor:
+    """Zeros, float32[rows, columns] on the CPU, at the start of a large page.
 
     Raises:
         MemoryError: the table does not fit; the message says how much was asked for.
     """
-    stride = -(-dimensions // _ROW_FLOATS) * _ROW_FLOATS
-    size = rows * stride * 4
+    size = rows * columns * 4
     try:
-        # Anonymous memory is zero, page-aligned and costs nothing until it is touched.
+        # Anonymous memory is zero, and costs nothing until it is touched.
         memory = mmap.mmap(-1, size + _HUGE_PAGE)
     except (OSError, OverflowError) as error:
         raise MemoryError(
-            f"a table of {rows:,} rows and {dimensions:,} dimensions needs {size / 1e9:.1f} GB, which could not be had; "
+            f"a table of {rows:,} rows and {columns:,} columns needs {size / 1e9:.1f} GB, which could not be had; "
             "raise min_count, or set max_final_vocab or a smaller vector_size"
         ) from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        try:
+        with suppress(OSError):  # a kernel without large pages: small ones work, slower
             memory.madvise(mmap.MADV_HUGEPAGE)
-        except OSError:
-            pass  # a kernel without large pages: small ones work, slower
     storage = torch.frombuffer(memory, dtype=torch.float32)
-    misaligned = storage.data_ptr() % _HUGE_PAGE // 4
-    first = (_HUGE_PAGE // 4 - misaligned) % (_HUGE_PAGE // 4)
-    return storage[first : first + rows * stride].view(rows, stride)[:, :dimensions]
+    first = -storage.data_ptr() % _HUGE_PAGE // 4
+    return storage[first : first + rows * columns].view(rows, columns)
 
 
-def initialise_(in_vectors: Tensor, seed: int) -> None:
-    """word2vec's start, reference.initial_in_vectors, written into a float32[V, D] on the CPU."""
-    _fill_uniform(in_vectors.numpy(), np.uint64(seed))
+@dataclass(frozen=True)
+class Tables:
+    """What is trained, on one device: float32[V, D padded].
+
+    D is padded to whole cache lines, so that a row begins at one and kernels meet no remainder. The padding is zero in
+    both tables, and so adds nothing to a dot product and never changes.
+    """
+
+    in_padded: Tensor
+    out_padded: Tensor
+    dimensions: int
+    """D."""
+
+    @property
+    def in_vectors(self) -> Tensor:
+        """[V, D], a view."""
+        return self.in_padded[:, : self.dimensions]
+
+    @property
+    def out_vectors(self) -> Tensor:
+        """[V, D], a view."""
+        return self.out_padded[:, : self.dimensions]
+
+
+def new_tables(rows: int, config: TrainConfig) -> Tables:
+    """in_vectors as word2vec starts them (reference.initial_in_vectors), out_vectors zero."""
+    columns = -(-config.vector_size // _LINE_FLOATS) * _LINE_FLOATS
+    in_padded, out_padded = new_table(rows, columns), new_table(rows, columns)
+    _fill_uniform(in_padded[:, : config.vector_size].numpy(), np.uint64(config.seed))
+    return Tables(in_padded.to(config.device), out_padded.to(config.device), config.vector_size)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pyembed.vectors.arrays import BoolArray, Float32Array, Int64Array
 from pyembed.vectors.keyed_vectors import KeyedVectors
 from pyembed.vectors.nearest import nearest, unit_rows
 
@@ -157,9 +158,7 @@ def evaluate_word_analogies(
     )
 
 
-def _answer(
-    vectors: npt.NDArray[np.float32], questions: npt.NDArray[np.int64], spellings: dict[int, list[int]]
-) -> npt.NDArray[np.bool_]:
+def _answer(vectors: Float32Array, questions: Int64Array, spellings: dict[int, list[int]]) -> BoolArray:
     """Whether each question, rows a, b, c, d of int64[Q, 4], is answered right."""
     if not len(questions):
         return np.zeros(0, dtype=np.bool_)
@@ -172,7 +171,7 @@ def _answer(
     for first, rows in spellings.items():
         first_spelling[rows] = first
     # A question that asks for one of its own words cannot be answered right.
-    is_correct: npt.NDArray[np.bool_] = (first_spelling[answers[:, 0]] == d) & (d != a) & (d != b) & (d != c)
+    is_correct: BoolArray = (first_spelling[answers[:, 0]] == d) & (d != a) & (d != b) & (d != c)
     return is_correct
 
 

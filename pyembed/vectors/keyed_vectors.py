@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyembed.vectors import formats
+from pyembed.vectors.arrays import Float32Array, Int64Array
 from pyembed.vectors.nearest import nearest, unit_rows
-
-Float32Array = npt.NDArray[np.float32]
-Int64Array = npt.NDArray[np.int64]
 
 _WORDS_TO_SUGGEST_FROM = 50_000
 
@@ -148,6 +146,8 @@ class KeyedVectors:
             raise ValueError(f"expected topn and restrict_vocab >= 1, found {topn} and {restrict_vocab}")
         added, subtracted = _as_list(positive), _as_list(negative)
         asked = added + subtracted
+        if not len(self):
+            return []
         if not asked:
             raise ValueError("positive, negative: expected at least one word or vector, found none")
         sides = unit_rows(np.stack([self._as_vector(item) for item in asked]))

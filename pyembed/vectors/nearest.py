@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Float32Array = npt.NDArray[np.float32]
-Int64Array = npt.NDArray[np.int64]
+from pyembed.vectors.arrays import Float32Array, Int64Array
 
 _ROWS = 32_768
 _QUERIES = 256
@@ -34,7 +32,7 @@ def nearest(
     """For each query the `topn` rows of the highest cosine, best first.
 
     Args:
-        vectors: [V, D], V >= 1. Lengths are taken anew at each call, in cache and so at little cost: they cannot be stale.
+        vectors: [V, D], V >= 1. Lengths are taken anew at each call, so that they cannot be stale.
         queries: [Q, D], Q >= 1, of length 1 each if the scores are to be cosines.
         topn: rows wanted, >= 1.
         excluded: for each query the rows it must not find.

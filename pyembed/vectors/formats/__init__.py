@@ -42,9 +42,8 @@ def format_of(path: str | os.PathLike[str]) -> Format:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
-        raise VectorFileError(
-            f"{path}: expected a name that ends in {', '.join(FORMATS)}, found {suffix or 'no suffix'!r}"
-        )
+        found = repr(suffix) if suffix else "no suffix"
+        raise VectorFileError(f"{path}: expected a name that ends in {', '.join(FORMATS)}, found {found}")
     return FORMATS[suffix]
 
 

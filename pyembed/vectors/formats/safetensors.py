@@ -90,7 +90,10 @@ def write(table: VectorTable, path: Path) -> None:
         metadata["counts"] = _json(table.counts.tolist())
     vectors = np.ascontiguousarray(table.vectors, dtype="<f4")
     tensor = {"dtype": "F32", "shape": list(vectors.shape), "data_offsets": [0, 4 * math.prod(vectors.shape)]}
-    header = _json({"__metadata__": metadata, "weight": tensor}).encode()
+    try:
+        header = _json({"__metadata__": metadata, "weight": tensor}).encode()
+    except UnicodeEncodeError as error:
+        raise VectorFileError(f"{path}: expected words and metadata that UTF-8 can hold: {error}") from error
     header += b" " * (-len(header) % 8)  # the format wants tensors aligned
     if len(header) > _LONGEST_HEADER:
         raise VectorFileError(

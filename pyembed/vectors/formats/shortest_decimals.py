@@ -9,11 +9,8 @@ enough if, and only if, the quotient rounds to the value.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from pyembed.vectors.formats.table import Float32Array
-
-Int64Array = npt.NDArray[np.int64]
+from pyembed.vectors.arrays import BoolArray, Float32Array, Int64Array
 
 _SMALLEST, _LARGEST = 1e-4, 10.0
 """Sizes written here, as d.ddd, where Python writes no exponent; the rare others are left to numpy."""
@@ -84,7 +81,7 @@ def _without_trailing_zeros(scaled: Int64Array, decimals: Int64Array) -> Int64Ar
     return decimals
 
 
-def _with_unusual(lines: list[bytes], vectors: Float32Array, is_unusual: npt.NDArray[np.bool_]) -> list[bytes]:
+def _with_unusual(lines: list[bytes], vectors: Float32Array, is_unusual: BoolArray) -> list[bytes]:
     """The lines with the numbers that the fast way left out: tiny, large, zero, infinite, NaN."""
     for row in np.flatnonzero(is_unusual.any(axis=1)).tolist():
         fields = lines[row].split(b" ")

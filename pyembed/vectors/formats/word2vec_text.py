@@ -1,8 +1,8 @@
 """word2vec's text format, fastText's `.vec`: a line `V D`, then for each word a line of the word and D numbers.
 
-Fields stand between spaces. A line's last D fields are its numbers, so a word may hold spaces. Only the byte 0x20 separates fields and only 0x0A
-ends lines: a no-break space or U+2028 is part of a word. Spaces and carriage returns at a line's end are ignored,
-because word2vec.c and fastText leave a space there.
+Fields stand between spaces. A line's last D fields are its numbers, so a word may hold spaces. Only the byte 0x20
+separates fields and only 0x0A ends lines: a no-break space or U+2028 is part of a word. Spaces and carriage returns at
+a line's end are ignored, because word2vec.c and fastText leave a space there.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from pyembed.vectors.arrays import Float32Array
 from pyembed.vectors.formats.shortest_decimals import decimal_lines
-from pyembed.vectors.formats.table import Float32Array, VectorFileError, VectorTable, require_distinct
+from pyembed.vectors.formats.table import VectorFileError, VectorTable, require_distinct
 from pyembed.vectors.formats.whole_file import whole_file
 from pyembed.vectors.formats.word2vec_shared import encode_words, parse_header
 

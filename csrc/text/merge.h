@@ -1,0 +1,16 @@
+// One list of types from the tables of several workers.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ingest.h"
+#include "type_table.h"
+
+namespace pyembed {
+
+// Sums counts, keeps the earliest positions, and sets (*merged)[table][its type] to the type in the result. `invalid`
+// is left empty. Types are dealt out to as many threads as there are tables, by hash.
+Types merge_tables(std::vector<TypeTable> tables, std::vector<std::vector<int32_t>>* merged);
+
+}  // namespace pyembed

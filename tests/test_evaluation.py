@@ -1,0 +1,165 @@
+"""Evaluation: against slow twins, and against gensim where it is installed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyembed.vectors import EvaluationFileError, KeyedVectors, evaluate_word_analogies, evaluate_word_pairs
+from pyembed.vectors.evaluation import spearman
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "evaluation"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data/evaluation beside the repository")
+
+
+def spearman_naive(first: list[float], second: list[float]) -> float:
+    def rank(values: list[float], value: float) -> float:
+        below, equal = sum(other < value for other in values), sum(other == value for other in values)
+        return below + (equal + 1) / 2
+
+    ranks1, ranks2 = [rank(first, value) for value in first], [rank(second, value) for value in second]
+    return float(np.corrcoef(ranks1, ranks2)[0, 1])
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=20))
+def test_spearman_equals_the_slow_twin_ties_included(pairs):
+    first, second = [float(a) for a, _ in pairs], [float(b) for _, b in pairs]
+    found = spearman(first, second)
+    if len(set(first)) == 1 or len(set(second)) == 1:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(spearman_naive(first, second), abs=1e-12)
+
+
+def test_spearman_of_nothing_is_nan():
+    assert math.isnan(spearman([], []))
+    assert math.isnan(spearman([1], [1]))
+
+
+@pytest.fixture
+def plane() -> KeyedVectors:
+    """Words on a circle, at degrees by name; later words are rarer."""
+    degrees = {"north": 90, "up": 80, "east": 0, "right": 10, "West": 180, "west": 0, "zero": 45}
+    angles = np.radians(list(degrees.values()))
+    return KeyedVectors(list(degrees), np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", ", ", " ", ";", "   "])
+def test_pairs_may_be_separated_by_tabs_commas_or_spaces(separator, plane, tmp_path):
+    path = tmp_path / "pairs.txt"
+    rows = [("north", "up", "9"), ("north", "east", "2"), ("east", "RIGHT", "9.5"), ("north", "nowhere", "5")]
+    path.write_text("# a comment\n" + "".join(separator.join(row) + "\n" for row in rows))
+    score = evaluate_word_pairs(plane, path)
+    assert (score.name, score.pairs, score.total) == ("pairs", 3, 4)
+    assert score.spearman == pytest.approx(spearman_naive([10.0, -90, 10], [9, 2, 9.5]), abs=0.5)
+
+
+def test_a_line_of_titles_is_left_out_once(plane, tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text("word 1\tword 2\tscore\nnorth\tup\t1\nnorth\teast\t0\n")
+    assert evaluate_word_pairs(plane, path).total == 2
+    path.write_text("north\tup\t1\nword 1\tword 2\tscore\n")
+    with pytest.raises(EvaluationFileError, match="line 2: expected two words and a number"):
+        evaluate_word_pairs(plane, path)
+
+
+def test_pairs_of_unknown_words_have_no_score(plane, tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text("x y 1\nx z 2\n")
+    score = evaluate_word_pairs(plane, path)
+    assert (score.pairs, score.total) == (0, 2)
+    assert math.isnan(score.spearman)
+
+
+def test_case_is_ignored_and_the_most_frequent_spelling_counts(plane, tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text("EAST west 1\nnorth east 2\nnorth up 3\n")
+    # `West`, opposite to east, comes before `west`, which equals it.
+    assert evaluate_word_pairs(plane, path).spearman == pytest.approx(1)
+    assert evaluate_word_pairs(plane, path, case_insensitive=False).pairs == 2
+
+
+def answer_naive(vectors: KeyedVectors, question: list[str], restrict_vocab: int) -> bool | None:
+    """Whether the question is answered right; None if a word is unknown. One word at a time, by the definition."""
+    known: dict[str, str] = {}
+    for word in vectors.index_to_key[:restrict_vocab]:
+        known.setdefault(word.upper(), word)
+    asked = [word.upper() for word in question]
+    if any(word not in known for word in asked):
+        return None
+    a, b, c = (vectors[known[word]] / np.linalg.norm(vectors[known[word]]) for word in asked[:3])
+    candidates = [word for word in vectors.index_to_key[:restrict_vocab] if word.upper() not in asked[:3]]
+    best = max(candidates, key=lambda word: (b - a + c) @ vectors[word] / np.linalg.norm(vectors[word]))
+    return best.upper() == asked[3]
+
+
+def test_analogies_equal_the_slow_twin(tmp_path):
+    rng = np.random.default_rng(3)
+    words = [f"w{row}" for row in range(30)] + [f"W{row}" for row in range(0, 30, 3)]
+    vectors = KeyedVectors(words, rng.normal(size=(len(words), 3)).astype(np.float32))
+    questions = [[f"{'wW'[rng.integers(2)]}{rng.integers(32)}" for _ in range(4)] for _ in range(3_000)]
+    path = tmp_path / "analogies.txt"
+    sections = {"one": questions[:1000], "gram1-two": questions[1000:]}
+    path.write_text("".join(f": {name}\n" + "".join(" ".join(q) + "\n" for q in qs) for name, qs in sections.items()))
+    for restrict_vocab in (36, 20):
+        score = evaluate_word_analogies(vectors, path, restrict_vocab=restrict_vocab)
+        for section, asked in zip(score.sections, sections.values(), strict=True):
+            answers = [answer_naive(vectors, question, restrict_vocab) for question in asked]
+            assert section.correct == answers.count(True) > 0
+            assert section.questions == len(answers) - answers.count(None)
+            assert section.total == len(asked)
+        assert score.semantic.correct == score.sections[0].correct
+        assert score.syntactic.correct == score.sections[1].correct
+        assert score.total.questions == score.semantic.questions + score.syntactic.questions
+
+
+def test_analogies_without_known_words_score_nan(plane, tmp_path):
+    path = tmp_path / "analogies.txt"
+    path.write_text(": empty\n: unknown\na b c d\n")
+    score = evaluate_word_analogies(plane, path)
+    assert [section.total for section in score.sections] == [0, 1]
+    assert score.total.questions == 0
+    assert math.isnan(score.total.accuracy)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a b c d\n", "line 1: expected a line `: section` first"),
+        (b": s\na b c\n", "line 2: expected four words, found 'a b c'"),
+        (b": s\n\xff b c d\n", "expected UTF-8"),
+    ],
+)
+def test_files_that_are_no_analogies_are_refused(content, message, plane, tmp_path):
+    path = tmp_path / "analogies.txt"
+    path.write_bytes(content)
+    with pytest.raises(EvaluationFileError, match=message):
+        evaluate_word_analogies(plane, path)
+
+
+@needs_data
+def test_scores_equal_gensims():
+    models = pytest.importorskip("gensim.models", reason="gensim is not installed")
+    words = list(dict.fromkeys((DATA / "questions-words.txt").read_text().split()))[:600]
+    words += [word.lower() for word in words[::2] if word.lower() not in words]
+    words += ["love", "sex", "tiger", "cat", "book", "paper", "computer", "plane", "car", "train", "old", "new"]
+    words = list(dict.fromkeys(words))
+    # A little structure, so that some answers are right.
+    values = np.random.default_rng(0).normal(size=(len(words), 4)).astype(np.float32)
+    ours, theirs = KeyedVectors(words, values), models.KeyedVectors(4)
+    theirs.add_vectors(words, values)
+    for name in ("wordsim353.txt", "simlex999.txt"):
+        score = evaluate_word_pairs(ours, DATA / name)
+        _, expected, missing = theirs.evaluate_word_pairs(str(DATA / name))
+        assert score.spearman == pytest.approx(expected.statistic, abs=1e-9)
+        assert 100 * (1 - score.pairs / score.total) == pytest.approx(missing)
+    for restrict_vocab in (30_000, 400):
+        found = evaluate_word_analogies(ours, DATA / "questions-words.txt", restrict_vocab=restrict_vocab)
+        accuracy, sections = theirs.evaluate_word_analogies(str(DATA / "questions-words.txt"), restrict_vocab)
+        assert found.total.accuracy == pytest.approx(accuracy)
+        assert [section.correct for section in found.sections] == [len(part["correct"]) for part in sections[:-1]]
