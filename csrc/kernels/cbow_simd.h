@@ -24,7 +24,7 @@ PE_INLINE void cbow_update_columns(const StepWindow& window, int N, int64_t d, i
   const Float hidden = load(hidden_vector + d);
   Float change = zero();
   for (int n = 0; n < N; ++n) {
-    float* out = const_cast<float*>(window.output_rows[n]) + d;
+    float* out = window.output_rows[n] + d;
     const Float error = broadcast(errors[n]), before = get(out);
     change = fma(error, before, change);
     put(out, fma(error, hidden, before));
@@ -45,7 +45,7 @@ PE_INLINE void cbow_window(const StepWindow& window, int N, const CbowOptions& o
   for (; d + kWidth <= D; d += kWidth) sum_contexts<false>(window, d, 0, share, scratch.hidden);
   if (tail) sum_contexts<true>(window, d, tail, share, scratch.hidden);
 
-  const float* const hidden_row[1] = {scratch.hidden};
+  float* const hidden_row[1] = {scratch.hidden};
   for_each_group(N, [&](auto group, int n) {
     constexpr int G = decltype(group)::value;
     score_group<1, G>(hidden_row, window.output_rows + n, D, n == 0, broadcast(window.rate), scratch.errors + n, loss);

@@ -29,7 +29,7 @@ struct Roles {
 // Step sizes of B contexts with G outputs, into errors [B, G] (whole registers are written). with_center: the first of
 // the outputs is the center.
 template <int B, int G>
-PE_INLINE void score_group(const float* const* in_rows, const float* const* out_rows, int64_t D, bool with_center,
+PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, bool with_center,
                            Float rate, float* errors, LossLanes& loss) {
   Float dots[B * G];
   PE_UNROLL

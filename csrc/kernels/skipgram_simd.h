@@ -11,8 +11,8 @@ namespace pyembed::PE_ISA {
 // Step sizes of a pair of contexts with all outputs lie as [2, N]; N is 0 in templates where it is known only at run time.
 template <int N>
 struct Outputs {
-  const float* const* rows;  // [count]
-  float* changed;            // [columns of registers, count, kWidth]: the rows as the pairs so far have changed them
+  float* const* rows;  // [count]
+  float* changed;      // [columns of registers, count, kWidth]: the rows as the pairs so far have changed them
   int count;
 };
 
@@ -42,28 +42,24 @@ struct Turn {
   bool last;
 };
 
-// Updates B contexts and, with them, the outputs, `Tail ? tail : kWidth` columns from column d.
-template <int B, int N, bool Tail>
-PE_INLINE void update_columns(float* const* in_rows, const Outputs<N>& outputs, int64_t d, int tail, Turn turn,
-                              const float* errors, const Float (&kept_errors)[B][N > 0 ? N : 1]) {
+// Updates B contexts and, with them, the outputs, `Tail ? tail : kWidth` columns from column d. error(b, n): step size.
+template <int B, int N, bool Tail, class Error>
+PE_INLINE void update_columns(float* const (&in_rows)[B], float* const* out_rows, int count, float* changed, int64_t d,
+                              int tail, Turn turn, const Error& error) {
   const auto get = [=](const float* p) { return Tail ? load_first(p, tail) : load(p); };
   const auto put = [=](float* p, Float x) { Tail ? store_first(p, x, tail) : store(p, x); };
-  const int count = N > 0 ? N : outputs.count;
-  float* const changed = outputs.changed + d * count;
   Float in[B], in_changed[B];
   PE_UNROLL
   for (int b = 0; b < B; ++b) in[b] = in_changed[b] = get(in_rows[b] + d);
   const auto update = [&](int n) {
-    float* const row = const_cast<float*>(outputs.rows[n]) + d;
-    const Float out = get(row);
+    const Float out = get(out_rows[n] + d);
     Float out_changed = turn.first ? out : load(changed + n * kWidth);
     PE_UNROLL
     for (int b = 0; b < B; ++b) {
-      const Float error = kKeepErrors && N > 0 ? kept_errors[b][n] : broadcast(errors[b * count + n]);
-      in_changed[b] = fma(error, out, in_changed[b]);
-      out_changed = fma(error, in[b], out_changed);
+      in_changed[b] = fma(error(b, n), out, in_changed[b]);
+      out_changed = fma(error(b, n), in[b], out_changed);
     }
-    turn.last ? put(row, out_changed) : store(changed + n * kWidth, out_changed);
+    turn.last ? put(out_rows[n] + d, out_changed) : store(changed + n * kWidth, out_changed);
   };
   if constexpr (N > 0) {
     PE_UNROLL
@@ -78,23 +74,35 @@ PE_INLINE void update_columns(float* const* in_rows, const Outputs<N>& outputs, 
 template <int B, int N>
 PE_INLINE void update_rows(float* const* in_rows, const Outputs<N>& outputs, int64_t D, Turn turn, const float* errors,
                            const Prefetch* prefetch) {
+  // Copies that no store can be thought to change, so that they stay in registers.
+  float* ins[B];
+  float* outs[N > 0 ? N : 1];
   Float kept_errors[B][N > 0 ? N : 1];
-  if constexpr (kKeepErrors && N > 0) {
+  PE_UNROLL
+  for (int b = 0; b < B; ++b) ins[b] = in_rows[b];
+  if constexpr (N > 0) {
     PE_UNROLL
-    for (int b = 0; b < B; ++b) {
+    for (int n = 0; n < N; ++n) {
+      outs[n] = outputs.rows[n];
       PE_UNROLL
-      for (int n = 0; n < N; ++n) kept_errors[b][n] = broadcast(errors[b * N + n]);
+      for (int b = 0; b < B; ++b) kept_errors[b][n] = broadcast(errors[b * N + n]);
     }
   }
+  const int count = N > 0 ? N : outputs.count;
+  const auto error = [&](int b, int n) {
+    return kKeepErrors && N > 0 ? kept_errors[b][n] : broadcast(errors[b * count + n]);
+  };
+  float* const* const out_rows = N > 0 ? outs : outputs.rows;
+  float* changed = outputs.changed;
   int64_t d = 0;
-  for (; d + kWidth <= D; d += kWidth) {
+  for (; d + kWidth <= D; d += kWidth, changed += kWidth * count) {
     if (prefetch) prefetch->columns(d);
-    update_columns<B, N, false>(in_rows, outputs, d, 0, turn, errors, kept_errors);
+    update_columns<B, N, false>(ins, out_rows, count, changed, d, 0, turn, error);
   }
   const int tail = static_cast<int>(D - d);
   if (tail) {
     if (prefetch) prefetch->columns(d);
-    update_columns<B, N, true>(in_rows, outputs, d, tail, turn, errors, kept_errors);
+    update_columns<B, N, true>(ins, out_rows, count, changed, d, tail, turn, error);
   }
 }
 

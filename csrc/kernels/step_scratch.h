@@ -10,7 +10,7 @@ struct StepScratch {
   float* hidden;               // [D + kWidest] CBOW's mean
   float* exact;                // exact_scratch_size()
   float** context_rows;        // [2W]
-  const float** output_rows;   // [N]
+  float** output_rows;         // [N]
   const float** ahead_rows;    // [1 + N] rows to prefetch
   uint64_t* lanes;             // [N, kWidest / 2]
   int32_t* context_ids;        // [2W]
@@ -39,7 +39,7 @@ inline StepScratch carve(const Draws& draws, int64_t dimensions, void* memory) {
   scratch.hidden = floats(dimensions + kWidest);
   scratch.exact = floats(exact_scratch_size(draws));
   scratch.context_rows = static_cast<float**>(take(contexts * static_cast<int64_t>(sizeof(float*))));
-  scratch.output_rows = static_cast<const float**>(take(outputs * static_cast<int64_t>(sizeof(float*))));
+  scratch.output_rows = static_cast<float**>(take(outputs * static_cast<int64_t>(sizeof(float*))));
   scratch.ahead_rows = static_cast<const float**>(take((1 + outputs) * static_cast<int64_t>(sizeof(float*))));
   scratch.lanes = static_cast<uint64_t*>(take(outputs * kWidest / 2 * 8));
   scratch.context_ids = static_cast<int32_t*>(take(contexts * 4));

@@ -28,9 +28,9 @@ PE_INLINE auto output_count(const Draws& draws) {
 
 // What a model sees of a window.
 struct StepWindow {
-  float* const* context_rows;       // [context_count]
-  int64_t context_count;            // > 0
-  const float* const* output_rows;  // [N]
+  float* const* context_rows;  // [context_count]
+  int64_t context_count;       // > 0
+  float* const* output_rows;   // [N]
   float rate;
   Prefetch prefetch;
 };
