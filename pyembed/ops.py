@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -24,7 +25,7 @@ from pyembed.config import Backend
 from pyembed.reference import Draws, GradientOf, TokenBlock
 
 WINDOWS_PER_BATCH = 256
-"""Windows that the PyTorch kernels evaluate at the same parameters: large enough for speed, small enough to learn as well."""
+"""Windows that the PyTorch kernels evaluate at the same parameters: enough for speed, few enough to learn as well."""
 
 _STREAM = (
     "Tensor ids, Tensor sentence_starts, Tensor alias_table, SymInt first_position, SymInt center_begin,"
@@ -92,7 +93,9 @@ def _stream(
     if bad.numel():
         index = int(bad[0])
         _require(False, f"ids: expected 0 to V - 1 = {V - 1}, got {int(ids[index])} at index {index}")
-    _require(bool(((alias_table[:, 1] >= 0) & (alias_table[:, 1] < V)).all()), f"alias_table: expected aliases 0 to {V - 1}")
+    _require(
+        bool(((alias_table[:, 1] >= 0) & (alias_table[:, 1] < V)).all()), f"alias_table: expected aliases 0 to {V - 1}"
+    )
     _require(
         0 <= center_begin <= center_end <= T,
         f"centers: expected 0 <= center_begin <= center_end <= {T}, got {center_begin} and {center_end}",
@@ -130,10 +133,24 @@ def _torch_draw_windows(*stream: Any) -> tuple[Tensor, Tensor]:
     return radius.int(), torch.cat([centers[:, None], negatives.int()], dim=1)
 
 
-def _step(gradient_of: GradientOf, tables: tuple[Tensor, Tensor], stream: tuple[Any, ...], lr: tuple[float, float]) -> Tensor:
+def _step(
+    gradient_of: GradientOf, tables: tuple[Tensor, Tensor], stream: tuple[Any, ...], lr: tuple[float, float]
+) -> Tensor:
     block, draws = _stream(*stream)
     _check_tables(*tables, draws)
-    return reference.step_(gradient_of, *tables, block, draws, *lr, batch=_batch_size(draws))
+    with _one_thread():
+        return reference.step_(gradient_of, *tables, block, draws, *lr, batch=_batch_size(draws))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A batch is a millisecond of work in a dozen operations: more threads would wait for one another at each."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _batch_size(draws: Draws) -> int:
@@ -141,7 +158,9 @@ def _batch_size(draws: Draws) -> int:
     return max(1, min(WINDOWS_PER_BATCH, draws.alias_table.shape[0] // 4))
 
 
-def _loss(gradient_of: GradientOf, tables: tuple[Tensor, Tensor], stream: tuple[Any, ...]) -> tuple[Tensor, Tensor, Tensor]:
+def _loss(
+    gradient_of: GradientOf, tables: tuple[Tensor, Tensor], stream: tuple[Any, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
     block, draws = _stream(*stream)
     _check_tables(*tables, draws)
     return reference.loss_and_gradient(gradient_of, *tables, block, draws, batch=WINDOWS_PER_BATCH)
@@ -149,7 +168,7 @@ def _loss(gradient_of: GradientOf, tables: tuple[Tensor, Tensor], stream: tuple[
 
 @_torch_kernel
 def _torch_skipgram_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
-    *stream, lr_begin, lr_end, _threads = rest  # PyTorch has its own number of threads
+    *stream, lr_begin, lr_end, _threads = rest  # see _one_thread
     return _step(reference.skipgram_gradient, (in_vectors, out_vectors), tuple(stream), (lr_begin, lr_end))
 
 
@@ -166,7 +185,9 @@ def _torch_skipgram_loss(in_vectors: Tensor, out_vectors: Tensor, *stream: Any) 
 
 
 @_torch_kernel
-def _torch_skipgram_loss_backward(grad: Tensor, in_vectors: Tensor, out_vectors: Tensor, *stream: Any) -> tuple[Tensor, Tensor]:
+def _torch_skipgram_loss_backward(
+    grad: Tensor, in_vectors: Tensor, out_vectors: Tensor, *stream: Any
+) -> tuple[Tensor, Tensor]:
     _, in_gradient, out_gradient = _loss(reference.skipgram_gradient, (in_vectors, out_vectors), stream)
     return grad * in_gradient, grad * out_gradient
 
@@ -179,7 +200,9 @@ def _torch_cbow_loss(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Ten
 
 
 @_torch_kernel
-def _torch_cbow_loss_backward(grad: Tensor, in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+def _torch_cbow_loss_backward(
+    grad: Tensor, in_vectors: Tensor, out_vectors: Tensor, *rest: Any
+) -> tuple[Tensor, Tensor]:
     *stream, mean = rest
     gradient_of = partial(reference.cbow_gradient, mean=mean)
     _, in_gradient, out_gradient = _loss(gradient_of, (in_vectors, out_vectors), tuple(stream))
@@ -194,8 +217,7 @@ def _torch_simd_name(like: Tensor) -> Tensor:
 # --- Fake kernels and autograd ---------------------------------------------------------------------------------------
 
 
-@torch.library.register_fake("pyembed::draw_windows")
-def _(ids: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+def _fake_draw_windows(ids: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     _, _, _, center_begin, center_end, _, negative, _, _ = rest
     count = center_end - center_begin
     return ids.new_empty(count), ids.new_empty(count, 1 + negative)
@@ -211,6 +233,9 @@ def _fake_loss(in_vectors: Tensor, *_rest: Any) -> Tensor:
 
 def _fake_backward(_grad: Tensor, in_vectors: Tensor, out_vectors: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
     return in_vectors.new_empty(in_vectors.shape), out_vectors.new_empty(out_vectors.shape)
+
+
+torch.library.register_fake("pyembed::draw_windows", _fake_draw_windows)
 
 
 def _register_model(model: str) -> None:
@@ -290,18 +315,37 @@ def is_native(name: str, backend: Backend = "auto", device: torch.device | str =
     return backend != "torch" and torch._C._dispatch_has_kernel_for_dispatch_key(f"pyembed::{name}", key)
 
 
+class MachineError(RuntimeError):
+    """This machine lacks the device, or this build a compiled kernel for it."""
+
+
+def require_machine(name: str, backend: Backend, device: str) -> None:
+    """Finds out before any work whether the op can run there.
+
+    Raises:
+        MachineError: it cannot; the message says why.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch raises either
+        raise MachineError(f"device {device!r}: torch cannot use it here: {error}") from error
+    kernel(name, backend, device)
+
+
 def kernel(name: str, backend: Backend = "auto", device: torch.device | str = "cpu") -> Kernel:
     """The op of this name: through the dispatcher, or its PyTorch kernel for backend "torch".
 
     Raises:
-        RuntimeError: backend is "native" and there is no compiled kernel for the device.
+        MachineError: backend is "native" and there is no compiled kernel for the device.
     """
     if backend == "torch":
         return TORCH_KERNELS[name]
     if not is_native(name, backend, device):
         if backend == "native":
             why = _reason or "this build has none"
-            raise RuntimeError(f"backend 'native': expected a compiled kernel for {device}, found none ({why}); use 'torch'")
+            raise MachineError(
+                f"backend 'native': expected a compiled kernel for {device}, found none ({why}); use 'torch'"
+            )
         if _reason is not None:
             _warn_of_fallback()
     op: Kernel = getattr(torch.ops.pyembed, name)
@@ -327,7 +371,7 @@ def _arguments(block: TokenBlock, draws: Draws) -> tuple[Any, ...]:
 
 
 def draw_windows(block: TokenBlock, draws: Draws, *, backend: Backend = "auto") -> tuple[Tensor, Tensor]:
-    """Radius int32[B] and outputs int32[B, 1 + K] (center first) of each center of the block. reference.py section 2."""
+    """Radius int32[B] and outputs int32[B, 1 + K] (center first) of the block's centers; reference.py section 2."""
     radius, outputs = kernel("draw_windows", backend, block.ids.device)(*_arguments(block, draws))
     return radius, outputs
 
@@ -345,8 +389,8 @@ def skipgram_step_(
 ) -> Tensor:
     """Trains [V, D] tables in place on a block; reference.py sections 5 and 7.
 
-    Returns float64[2]: the sum of losses and the number of positive pairs. With one thread windows are trained one after
-    the other; with several, ranges of them at the same time without locks (Hogwild, Niu et al. 2011).
+    Returns float64[2]: the sum of losses and the number of positive pairs. With one thread windows are trained one
+    after the other; with several, ranges of them at the same time without locks (Hogwild, Niu et al. 2011).
 
     Raises:
         RuntimeError: an argument is out of range; the message says which, what was expected and what was found.
@@ -380,7 +424,9 @@ def skipgram_loss(
     in_vectors: Tensor, out_vectors: Tensor, block: TokenBlock, draws: Draws, *, backend: Backend = "auto"
 ) -> Tensor:
     """Sum of the block's losses, a differentiable scalar of the tables' dtype; reference.py section 5."""
-    loss: Tensor = kernel("skipgram_loss", backend, in_vectors.device)(in_vectors, out_vectors, *_arguments(block, draws))
+    loss: Tensor = kernel("skipgram_loss", backend, in_vectors.device)(
+        in_vectors, out_vectors, *_arguments(block, draws)
+    )
     return loss
 
 

@@ -15,7 +15,7 @@ Letters and names, the same in every file of the project:
     negative    a word drawn from the noise distribution  output    the center or one of its negatives
     in_vectors  [V, D], the vectors of words as contexts, and the result of training
     out_vectors [V, D], the vectors of words as centers and negatives
-    position    int64 index of a token: in the corpus (section 2, keep), or in the epoch's stream of kept tokens (the rest)
+    position    int64 index of a token: in the corpus (section 2, keep), or in the epoch's stream of kept tokens (else)
 
 As in word2vec.c, the in_vectors of a window's contexts meet the out_vectors of its center and negatives, so that the
 negatives of a window belong to its center and are shared by all its contexts.
@@ -51,8 +51,10 @@ def _mulhilo(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
     return (product >> 32) & _U32, product & _U32
 
 
-def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Ten rounds of philox4x32. Counter words are int64 tensors of one shape, values 0 to 2**32 - 1; so is the result."""
+def philox(
+    counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Ten rounds of philox4x32. Counter and result: int64 tensors of one shape, values 0 to 2**32 - 1."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -203,14 +205,17 @@ def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
         contexts=ids[torch.where(context_mask, neighbour, center[:, None])],
         context_mask=context_mask,
         outputs=torch.cat([center_ids[:, None], negatives], dim=1),
-        output_mask=torch.cat([torch.ones_like(center_ids[:, None], dtype=torch.bool), negatives != center_ids[:, None]], 1),
+        output_mask=torch.cat(
+            [torch.ones_like(center_ids[:, None], dtype=torch.bool), negatives != center_ids[:, None]], 1
+        ),
     )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # 4. The loss of an output: label 1 for the center, 0 for a negative
 #
-#     loss = -log sigmoid(score) for the center, -log sigmoid(-score) for a negative;    d loss / d score = sigmoid(score) - label
+#     loss = -log sigmoid(score) for the center, -log sigmoid(-score) for a negative
+#     d loss / d score = sigmoid(score) - label
 #
 # A loss is a sum over (output, context) pairs; the mean that is reported divides it by the number of positive pairs.
 # ---------------------------------------------------------------------------------------------------------------------
@@ -279,7 +284,8 @@ def cbow_gradient(
 ) -> Gradient:
     """As skipgram_gradient; a window without contexts has no part, one with contexts counts as one positive pair.
 
-    hidden[b] = sum over contexts of in_vectors, divided by C if mean;    score[b, n] = <hidden[b], out_vectors[outputs[b, n]]>
+    hidden[b] = sum over contexts of in_vectors, divided by C if mean
+    score[b, n] = <hidden[b], out_vectors[outputs[b, n]]>
     Each context receives d loss / d hidden: whole as in word2vec.c, or divided by C if mean and exact_gradient, as the
     mathematics says.
     """
@@ -308,8 +314,8 @@ def cbow_gradient(
 # The learning rate falls linearly from center to center: center i trains with
 #     lr_begin + (lr_end - lr_begin) * (i - center_begin) / (center_end - center_begin)
 # The windows of a batch see the tables as they were before the batch, and their updates add up: a row that stands twice
-# in a batch loses none. Batches follow one another. With one window a batch this is the sequential step, which a
-# kernel on one thread performs; with many it is the window-batched step, which suits PyTorch.
+# in a batch loses none. Batches follow one another. With one window a batch this is the sequential step, window after
+# window in order, which a kernel on one thread performs; with many it is the window-batched step, which suits PyTorch.
 # A kernel on one thread may apply the updates of a context that stands twice in one window one after the other.
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -321,10 +327,23 @@ def learning_rates(block: TokenBlock, lr_begin: float, lr_end: float) -> Tensor:
     return lr_begin + (lr_end - lr_begin) * fraction
 
 
-def batches(block: TokenBlock, size: int) -> Iterator[tuple[int, int]]:
-    """(begin, end) of successive batches of centers."""
-    for begin in range(block.center_begin, block.center_end, size):
-        yield begin, min(begin + size, block.center_end)
+_SPAN = 1 << 14  # windows, when a batch is smaller
+
+
+def batches(block: TokenBlock, draws: Draws, size: int) -> Iterator[tuple[slice, Windows]]:
+    """Successive batches of at most `size` windows, each with the centers it is for, counted from center_begin.
+
+    A span of windows is dealt out to its batches like cards: neighbours, which share most of their contexts, come to
+    different batches and so still learn from one another.
+    """
+    span = max(size, _SPAN)
+    for begin in range(block.center_begin, block.center_end, span):
+        dealt = windows(block, draws, begin, min(begin + span, block.center_end))
+        count = len(dealt.contexts)
+        start = begin - block.center_begin
+        hands = -(-count // size)
+        for hand in range(hands):
+            yield slice(start + hand, start + count, hands), Windows(*(field[hand::hands] for field in dealt))
 
 
 GradientOf = Callable[[Tensor, Tensor, Windows, Tensor], Gradient]
@@ -342,12 +361,11 @@ def step_(
     *,
     batch: int = 1,
 ) -> Tensor:
-    """Trains the block in place, `batch` windows at a time. Returns float64[2]: sum of losses, number of positive pairs."""
+    """Trains the block in place, `batch` windows at a time. Returns float64[2]: sum of losses, positive pairs."""
     rates = learning_rates(block, lr_begin, lr_end).to(in_vectors.dtype)
     total = torch.zeros(2, dtype=torch.float64, device=in_vectors.device)
-    for begin, end in batches(block, batch):
-        weight = rates[begin - block.center_begin : end - block.center_begin]
-        gradient = gradient_of(in_vectors, out_vectors, windows(block, draws, begin, end), weight)
+    for centers, batch_windows in batches(block, draws, batch):
+        gradient = gradient_of(in_vectors, out_vectors, batch_windows, rates[centers])
         in_vectors.index_add_(0, gradient.in_ids, gradient.in_rows, alpha=-1)
         out_vectors.index_add_(0, gradient.out_ids, gradient.out_rows, alpha=-1)
         total += torch.stack([gradient.loss, gradient.pairs.double()])
@@ -357,12 +375,12 @@ def step_(
 def loss_and_gradient(
     gradient_of: GradientOf, in_vectors: Tensor, out_vectors: Tensor, block: TokenBlock, draws: Draws, *, batch: int = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The block's sum of losses, float64[], and its exact gradient: two dense tensors of the tables' shape and dtype."""
+    """The block's sum of losses, float64[], and its exact gradient: two tensors of the tables' shape and dtype."""
     in_gradient, out_gradient = torch.zeros_like(in_vectors), torch.zeros_like(out_vectors)
     total = torch.zeros((), dtype=torch.float64, device=in_vectors.device)
-    for begin, end in batches(block, batch):
-        weight = torch.ones(end - begin, dtype=in_vectors.dtype, device=in_vectors.device)
-        gradient = gradient_of(in_vectors, out_vectors, windows(block, draws, begin, end), weight)
+    for _, batch_windows in batches(block, draws, batch):
+        unweighted = in_vectors.new_ones(len(batch_windows.contexts))
+        gradient = gradient_of(in_vectors, out_vectors, batch_windows, unweighted)
         in_gradient.index_add_(0, gradient.in_ids, gradient.in_rows)
         out_gradient.index_add_(0, gradient.out_ids, gradient.out_rows)
         total += gradient.loss

@@ -133,10 +133,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from pyembed.corpus import CorpusError, Vocabulary  # these import numba and torch
     from pyembed.models import Word2Vec
+    from pyembed.ops import MachineError
     from pyembed.training.loop import TrainingError
 
-    _require_machine(training)
-    with exiting(ExitCode.INPUT, CorpusError, OSError), exiting(ExitCode.FAILED, TrainingError):
+    with (
+        exiting(ExitCode.USAGE, MachineError),
+        exiting(ExitCode.INPUT, CorpusError, OSError),
+        exiting(ExitCode.FAILED, TrainingError),
+    ):
         vocabulary = Vocabulary.load(arguments.vocab) if arguments.vocab else None
         model = Word2Vec(training=training, corpus=corpus)
         model.fit_files(
@@ -160,17 +164,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"pyembed: interrupted; {arguments.output} holds what was trained until then", file=sys.stderr)
         return ExitCode.INTERRUPTED
     return ExitCode.OK
-
-
-def _require_machine(training: TrainConfig) -> None:
-    """Ends the command if this machine lacks the device, or the backend for it."""
-    import torch
-
-    from pyembed import ops
-
-    with exiting(ExitCode.USAGE, RuntimeError, AssertionError):  # torch raises either
-        torch.empty(0, device=training.device)
-        ops.kernel(f"{training.model}_step_", training.backend, training.device)
 
 
 def _print(report: TrainingReport, output: Path) -> None:

@@ -71,6 +71,7 @@ class Word2Vec:
         report.interrupted set and everything trained so far in place.
 
         Raises:
+            MachineError: the device or the backend is not to be had here.
             TrainingError: the loss is not a number any more.
         """
         with ReadingProgress(shown=progress) as reading:
@@ -100,13 +101,12 @@ class Word2Vec:
         """
 
         def read() -> Corpus:
-            return ingest_sentences(
-                sentences, self.corpus, vocabulary=vocabulary, threads=self.training.thread_count
-            )
+            return ingest_sentences(sentences, self.corpus, vocabulary=vocabulary, threads=self.training.thread_count)
 
         return self._fit(read, progress)
 
     def _fit(self, read: Callable[[], Corpus], progress: bool | None) -> Self:
+        ops.require_machine(f"{self.training.model}_step_", self.training.backend, self.training.device)
         report = TrainingReport()
         started = perf_counter()
         corpus = read()
@@ -129,7 +129,8 @@ class Word2Vec:
         self._describe(report, corpus, loop)
         self.vocabulary, self.tables, self.report = corpus.vocabulary, tables, report
         vectors = tables.in_vectors.cpu().numpy()
-        self.wv = KeyedVectors(corpus.vocabulary.words, vectors, counts=corpus.vocabulary.counts)
+        metadata = {name: str(value) for name, value in {**self.training.to_dict(), **self.corpus.to_dict()}.items()}
+        self.wv = KeyedVectors(corpus.vocabulary.words, vectors, counts=corpus.vocabulary.counts, metadata=metadata)
         return self
 
     def _describe(self, report: TrainingReport, corpus: Corpus, loop: TrainingLoop) -> None:

@@ -48,7 +48,11 @@ class TrainingLoop:
         self.epochs: list[EpochReport] = []
         self._alias_table = torch.from_numpy(alias_table(vocabulary.counts, config.ns_exponent)).to(config.device)
         self._subsampler = Subsampler(
-            token_ids, keep_thresholds(vocabulary.counts, config.sample), config.window, config.seed, config.thread_count
+            token_ids,
+            keep_thresholds(vocabulary.counts, config.sample),
+            config.window,
+            config.seed,
+            config.thread_count,
         )
         self._step = self._bind_step()
 
@@ -73,9 +77,7 @@ class TrainingLoop:
                 rates = [
                     learning_rate(config, (epoch + edge / words) / config.epochs) for edge in (block.begin, block.end)
                 ]
-                total = self._step(
-                    self.tables.in_padded, self.tables.out_padded, self._on_device(block), draws, *rates
-                )
+                total = self._step(self.tables.in_padded, self.tables.out_padded, self._on_device(block), draws, *rates)
                 block_loss, block_pairs = total.tolist()
                 loss, pairs = loss + block_loss, pairs + block_pairs
                 trained += block.center_end - block.center_begin
@@ -84,14 +86,13 @@ class TrainingLoop:
                 progress.update(block.end - block.begin, epoch + 1, loss / max(pairs, 1), rates[1])
         finally:
             seconds = perf_counter() - started
-            self.epochs.append(EpochReport(loss / max(pairs, 1), int(pairs), trained, seconds, seen / seconds))
+            if seen:  # an epoch that was interrupted before its first block has nothing to tell
+                self.epochs.append(EpochReport(loss / max(pairs, 1), int(pairs), trained, seconds, seen / seconds))
 
     def _on_device(self, block: KeptBlock) -> TokenBlock:
         ids, starts = torch.from_numpy(block.ids), torch.from_numpy(block.sentence_starts)
         device = self.config.device
-        return TokenBlock(
-            ids.to(device), starts.to(device), block.first_position, block.center_begin, block.center_end
-        )
+        return TokenBlock(ids.to(device), starts.to(device), block.first_position, block.center_begin, block.center_end)
 
     def _check(self, loss: float, epoch: int, block: KeptBlock) -> None:
         if not math.isfinite(loss):

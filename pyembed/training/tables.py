@@ -77,7 +77,7 @@ def new_tables(rows: int, config: TrainConfig) -> Tables:
     return Tables(in_padded.to(config.device), out_padded.to(config.device), config.vector_size)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _fill_uniform(table: npt.NDArray[np.float32], seed: np.uint64) -> None:
     rows, dimensions = table.shape
     words = np.empty((dimensions // 4 + 2, 4), np.uint32)
