@@ -17,19 +17,26 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).resolve().parent
 SOURCES: dict[str, Any] = json.loads((ROOT / "csrc" / "sources.json").read_text())
-COMPILE_FLAGS = ["-O3", "-std=c++17", "-fvisibility=hidden", "-fno-math-errno"]
+# -w: warnings are the business of the CMake build, where each is an error.
+COMPILE_FLAGS = ["-std=c++17", "-fvisibility=hidden", "-pthread", "-w", *SOURCES["compile_flags"]]
+LINK_FLAGS = ["-pthread"]
+HEADERS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "csrc").rglob("*.h"))]
+BUILD_INPUTS = [*HEADERS, "csrc/sources.json"]
+"""What the sources need beside them: a change rebuilds, and a source distribution holds them."""
 
 
 def torch_extension() -> Extension:
-    """`pyembed._C`: LibTorch stable ABI and Python's limited API, so one file serves every torch and Python above the floor."""
+    """`pyembed._C`: LibTorch stable ABI and Python's limited API, one file for every torch and Python we support."""
     from torch.utils.cpp_extension import CppExtension
 
     extension: Extension = CppExtension(
         "pyembed._C",
         SOURCES["kernels"] + SOURCES["binding"],
+        depends=BUILD_INPUTS,
         include_dirs=[str(ROOT / "csrc")],  # absolute: ninja runs in the build folder
         define_macros=[("TORCH_TARGET_VERSION", SOURCES["torch_target_version"])],
         extra_compile_args={"cxx": COMPILE_FLAGS},
+        extra_link_args=LINK_FLAGS,
         py_limited_api=True,
     )
     return extension
@@ -42,8 +49,10 @@ def text_extension() -> Extension:
     return Extension(
         "pyembed._text",
         SOURCES["text"],
+        depends=BUILD_INPUTS,
         include_dirs=[str(ROOT / "csrc"), pybind11.get_include()],
         extra_compile_args={"cxx": COMPILE_FLAGS},
+        extra_link_args=LINK_FLAGS,
         language="c++",
     )
 
@@ -60,8 +69,10 @@ def native_build() -> dict[str, Any]:
         give_up_on("the extensions", error)
         return {}
 
-    class OptionalBuildExtension(BuildExtension):  # type: ignore[misc]
+    class OptionalBuildExtension(BuildExtension):
         """Builds each extension in a folder of its own and lets the installation survive a failure."""
+
+        build_temp: str
 
         def run(self) -> None:
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 Model = Literal["skipgram", "cbow"]
@@ -27,8 +28,13 @@ def _require(condition: bool, name: str, expected: str, found: object) -> None:
 
 def _require_int(name: str, value: object, low: int, high: int | None = None) -> None:
     limits = f"a whole number >= {low}" if high is None else f"a whole number from {low} to {high}"
-    valid = isinstance(value, int) and not isinstance(value, bool) and value >= low and (high is None or value <= high)
-    _require(valid, name, limits, value)
+    # numpy's whole numbers count as such; True does not
+    whole = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
+    _require(whole is not None and low <= whole and (high is None or whole <= high), name, limits, value)
+
+
+def _require_bool(name: str, value: object) -> None:
+    _require(isinstance(value, bool), name, "True or False", value)
 
 
 def _require_choice(name: str, value: object, kind: Any) -> None:
@@ -37,7 +43,7 @@ def _require_choice(name: str, value: object, kind: Any) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,7 @@ class CorpusConfig:
     """Keep only this many of the most frequent words. >= 1, or None for all."""
 
     def __post_init__(self) -> None:
+        _require_bool("lowercase", self.lowercase)
         _require_choice("tokenizer", self.tokenizer, Tokenizer)
         _require_choice("encoding_errors", self.encoding_errors, EncodingErrors)
         _require_int("min_count", self.min_count, 1)
@@ -125,11 +132,13 @@ class TrainConfig:
             f"a number from 0 to alpha ({rate})",
             self.min_alpha,
         )
+        _require_bool("cbow_mean", self.cbow_mean)
         _require_choice("cbow_gradient", self.cbow_gradient, CbowGradient)
         if self.threads is not None:
             _require_int("threads", self.threads, 1, 4_096)
         _require_int("seed", self.seed, 0, 2**63 - 1)
         _require_choice("backend", self.backend, Backend)
+        _require(isinstance(self.device, str), "device", "the name of a torch device", self.device)
 
     @property
     def learning_rate(self) -> float:

@@ -193,7 +193,7 @@ def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
     distance = torch.arange(1, draws.window + 1, device=center.device)
     offset = torch.cat([-distance.flip(0), distance])
     neighbour = center[:, None] + offset
-    sentence = torch.searchsorted(block.sentence_starts, center, right=True)
+    sentence = torch.searchsorted(block.sentence_starts.contiguous(), center, right=True)
     first, past_last = block.sentence_starts[sentence - 1], block.sentence_starts[sentence]
     within_sentence = (neighbour >= first[:, None]) & (neighbour < past_last[:, None])
     context_mask = within_sentence & (offset.abs() <= radius[:, None])

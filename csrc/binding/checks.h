@@ -25,7 +25,8 @@ inline void require(bool condition, const std::string& message) {
 
 // A contiguous CPU tensor of the given type, copied only where it is not contiguous.
 inline Tensor dense(const Tensor& tensor, ScalarType dtype, const char* name, const char* expected) {
-  require(tensor.is_cpu() && tensor.scalar_type() == dtype, std::string(name) + ": expected " + expected + " on the CPU");
+  require(tensor.is_cpu() && tensor.scalar_type() == dtype,
+          std::string(name) + ": expected " + expected + " on the CPU");
   return torch::stable::contiguous(tensor);
 }
 
@@ -52,8 +53,13 @@ class WindowArguments {
     require(negative >= 1 && negative <= 1000, "negative: expected 1 to 1000, got " + std::to_string(negative));
     require(seed >= 0, "seed: expected 0 to 2^63 - 1, got " + std::to_string(seed));
     require(epoch >= 0 && epoch < (int64_t{1} << 32), "epoch: expected 0 to 2^32 - 1, got " + std::to_string(epoch));
-    block = {ids_.const_data_ptr<int32_t>(), sentence_starts_.const_data_ptr<int64_t>(), T, S,
-             static_cast<uint64_t>(first_position), center_begin, center_end};
+    block = {ids_.const_data_ptr<int32_t>(),
+             sentence_starts_.const_data_ptr<int64_t>(),
+             T,
+             S,
+             static_cast<uint64_t>(first_position),
+             center_begin,
+             center_end};
     draws = {reinterpret_cast<const uint32_t*>(alias_table_.const_data_ptr<int32_t>()),
              static_cast<uint32_t>(V),
              static_cast<int>(window),
@@ -73,7 +79,8 @@ class WindowArguments {
     require(starts[0] == 0 && starts[block.sentences] == block.tokens,
             "sentence_starts: expected to begin with 0 and to end with T = " + std::to_string(block.tokens));
     for (int64_t s = 0; s < block.sentences; ++s) {
-      require(starts[s] <= starts[s + 1], "sentence_starts: expected to ascend, falls at index " + std::to_string(s + 1));
+      require(starts[s] <= starts[s + 1],
+              "sentence_starts: expected to ascend, falls at index " + std::to_string(s + 1));
     }
     uint32_t largest = 0;  // as unsigned, a negative id is a large one
     for (int64_t t = 0; t < block.tokens; ++t) {

@@ -27,8 +27,8 @@ Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor 
 }
 
 Tensor skipgram_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
-                     int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window,
-                     int64_t negative, int64_t seed, int64_t epoch) {
+                     int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
+                     int64_t seed, int64_t epoch) {
   const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
                                   negative, seed, epoch);
   return exact_loss(arguments, in_vectors, out_vectors, kernel);

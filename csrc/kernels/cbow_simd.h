@@ -68,19 +68,13 @@ LossSum cbow_range(const TokenBlock& block, const Draws& draws, const CbowOption
                    const LearningRate& rate, int64_t begin, int64_t end, void* memory) {
   const StepScratch scratch = carve(draws, tables.dimensions, memory);
   LossLanes loss = no_loss();
-  double exact_loss = 0;
   const auto count = output_count<N>(draws);
   const auto step = [&](const StepWindow& window) {
     cbow_window(window, count, options, tables.dimensions, scratch, loss);
     return int64_t{1};
   };
-  const auto exact_step = [&](const ExactWindow<float>& window) {
-    const LossSum sum = cbow_exact_window(window, options, tables, tables, scratch.exact);
-    exact_loss += sum.loss;
-    return sum.pairs;
-  };
-  const int64_t windows = walk_windows(count, block, draws, tables, rate, begin, end, scratch, step, exact_step);
-  return {total_loss(loss) + exact_loss, windows};
+  const LossSum sum = walk_windows(count, block, draws, tables, rate, begin, end, scratch, step);
+  return {total_loss(loss) + sum.loss, sum.pairs};
 }
 
 inline LossSum cbow_step(const TokenBlock& block, const Draws& draws, const CbowOptions& options,

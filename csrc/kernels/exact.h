@@ -1,6 +1,6 @@
 // Kernels for any element type, any number of negatives and rows that coincide: plain loops, every window evaluated
-// as the spec says, on one thread. They compute losses and gradients, train float64 tables, and are what the SIMD
-// kernels call for a window in which an output stands twice. Spec: pyembed/reference.py sections 4 to 7.
+// as the spec says, on one thread. They compute losses and gradients and train float64 tables.
+// Spec: pyembed/reference.py sections 4 to 7.
 #pragma once
 
 #include "kernels/training.h"

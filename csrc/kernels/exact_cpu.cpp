@@ -1,4 +1,5 @@
-// The exact kernels. Implements pyembed/reference.py sections 4 to 7; may differ from it in the order of summation only.
+// The exact kernels. Implements pyembed/reference.py sections 4 to 7; may differ from it in the order of summation
+// only.
 #include "kernels/exact.h"
 
 #include "kernels/pair_math.h"
@@ -52,8 +53,8 @@ LossSum for_each_window(const TokenBlock& block, const Draws& draws, const Scale
     ids.outputs[0] = block.ids[center];
     negative_ids(draws, position, ids.outputs + 1);
     const double factor = scale.rate ? -learning_rate(block, *scale.rate, center) : scale.constant;
-    const LossSum window = window_step(ExactWindow<Real>{ids.contexts, span.contexts(), ids.outputs, 1 + draws.negative,
-                                                         static_cast<Real>(factor)});
+    const LossSum window = window_step(
+        ExactWindow<Real>{ids.contexts, span.contexts(), ids.outputs, 1 + draws.negative, static_cast<Real>(factor)});
     total.loss += window.loss;
     total.pairs += window.pairs;
   }
@@ -164,14 +165,14 @@ LossSum cbow_exact(const TokenBlock& block, const Draws& draws, const CbowOption
   });
 }
 
-#define PE_INSTANTIATE(Real)                                                                                           \
-  template LossSum skipgram_exact_window<Real>(const ExactWindow<Real>&, const Tables<Real>&, const Tables<Real>&,     \
-                                               Real*);                                                                 \
-  template LossSum cbow_exact_window<Real>(const ExactWindow<Real>&, const CbowOptions&, const Tables<Real>&,          \
-                                           const Tables<Real>&, Real*);                                                \
-  template LossSum skipgram_exact<Real>(const TokenBlock&, const Draws&, const Scale&, const Tables<Real>&,            \
-                                        const Tables<Real>&, const WindowIds&, Real*);                                 \
-  template LossSum cbow_exact<Real>(const TokenBlock&, const Draws&, const CbowOptions&, const Scale&,                 \
+#define PE_INSTANTIATE(Real)                                                                                       \
+  template LossSum skipgram_exact_window<Real>(const ExactWindow<Real>&, const Tables<Real>&, const Tables<Real>&, \
+                                               Real*);                                                             \
+  template LossSum cbow_exact_window<Real>(const ExactWindow<Real>&, const CbowOptions&, const Tables<Real>&,      \
+                                           const Tables<Real>&, Real*);                                            \
+  template LossSum skipgram_exact<Real>(const TokenBlock&, const Draws&, const Scale&, const Tables<Real>&,        \
+                                        const Tables<Real>&, const WindowIds&, Real*);                             \
+  template LossSum cbow_exact<Real>(const TokenBlock&, const Draws&, const CbowOptions&, const Scale&,             \
                                     const Tables<Real>&, const Tables<Real>&, const WindowIds&, Real*);
 PE_INSTANTIATE(float)
 PE_INSTANTIATE(double)

@@ -4,7 +4,6 @@
 #include <type_traits>
 
 #include "kernels/cpu_kernels.h"
-#include "kernels/exact.h"
 
 #if defined(PE_X86)
 #include <immintrin.h>
@@ -20,7 +19,8 @@ namespace pyembed {
 
 const CpuKernels* avx2_kernels() {
   static constexpr CpuKernels kernels = avx2::entries("avx2");
-  const bool supported = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool supported =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   return supported ? &kernels : nullptr;
 }
 

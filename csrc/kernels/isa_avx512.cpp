@@ -4,7 +4,6 @@
 #include <type_traits>
 
 #include "kernels/cpu_kernels.h"
-#include "kernels/exact.h"
 
 #if defined(PE_X86)
 #include <immintrin.h>
@@ -20,8 +19,8 @@ namespace pyembed {
 
 const CpuKernels* avx512_kernels() {
   static constexpr CpuKernels kernels = avx512::entries("avx512");
-  const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl");
+  const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   return supported ? &kernels : nullptr;
 }
 

@@ -6,6 +6,7 @@
 // in order: each builds on those before
 #include "kernels/draw_ahead.h"
 #include "kernels/step_scratch.h"
+#include "kernels/repeated_outputs.h"
 #include "kernels/window_walk.h"
 #include "kernels/scores.h"
 #include "kernels/skipgram_simd.h"

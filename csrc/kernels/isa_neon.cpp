@@ -9,7 +9,6 @@
 #include <type_traits>
 
 #include "kernels/cpu_kernels.h"
-#include "kernels/exact.h"
 
 #define PE_ISA neon
 #include "kernels/simd_128.h"

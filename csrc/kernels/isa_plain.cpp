@@ -10,7 +10,6 @@
 #include <type_traits>
 
 #include "kernels/cpu_kernels.h"
-#include "kernels/exact.h"
 
 #define PE_ISA plain
 #include "kernels/simd_128.h"

@@ -4,8 +4,6 @@
 
 namespace pyembed::PE_ISA {
 
-constexpr int kGroup = 6;  // outputs whose scores are formed together: with two contexts, what the registers hold
-
 // What the lanes stand for in the scores [B, G] of a group, register by register.
 template <int Scores, int G>
 struct Roles {
@@ -29,8 +27,8 @@ struct Roles {
 // Step sizes of B contexts with G outputs, into errors [B, G] (whole registers are written). with_center: the first of
 // the outputs is the center.
 template <int B, int G>
-PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, bool with_center,
-                           Float rate, float* errors, LossLanes& loss) {
+PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, bool with_center, Float rate,
+                           float* errors, LossLanes& loss) {
   Float dots[B * G];
   PE_UNROLL
   for (int i = 0; i < B * G; ++i) dots[i] = zero();
@@ -64,13 +62,26 @@ PE_INLINE void for_each_group(int N, const F& f) {
   int n = 0;
   for (; N - n >= kGroup; n += kGroup) f(std::integral_constant<int, kGroup>{}, n);
   switch (N - n) {
-    case 1: return f(std::integral_constant<int, 1>{}, n);
-    case 2: return f(std::integral_constant<int, 2>{}, n);
-    case 3: return f(std::integral_constant<int, 3>{}, n);
-    case 4: return f(std::integral_constant<int, 4>{}, n);
-    case 5: return f(std::integral_constant<int, 5>{}, n);
-    default: return;
+    case 1:
+      return f(std::integral_constant<int, 1>{}, n);
+    case 2:
+      return f(std::integral_constant<int, 2>{}, n);
+    case 3:
+      return f(std::integral_constant<int, 3>{}, n);
+    case 4:
+      return f(std::integral_constant<int, 4>{}, n);
+    case 5:
+      return f(std::integral_constant<int, 5>{}, n);
+    default:
+      return;
   }
+}
+
+// A number known at compile time makes one group.
+template <int N, class F>
+PE_INLINE void for_each_group(std::integral_constant<int, N> count, const F& f) {
+  static_assert(N <= kGroup);
+  f(count, 0);
 }
 
 }  // namespace pyembed::PE_ISA

@@ -8,7 +8,6 @@ typedef float Float __attribute__((vector_size(16)));
 typedef int32_t Int __attribute__((vector_size(16)));
 typedef uint64_t Wide __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
-constexpr bool kKeepErrors = false;  // whether the register file holds the step sizes of two contexts beside their rows
 
 PE_INLINE Float zero() { return Float{0, 0, 0, 0}; }
 PE_INLINE Float broadcast(float x) { return Float{x, x, x, x}; }

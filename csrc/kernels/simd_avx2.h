@@ -7,7 +7,6 @@ using Float = __m256;
 typedef int32_t Int __attribute__((vector_size(32)));
 typedef uint64_t Wide __attribute__((vector_size(32)));
 constexpr int kWidth = 8;
-constexpr bool kKeepErrors = false;  // whether the register file holds the step sizes of two contexts beside their rows
 
 PE_INLINE Float zero() { return _mm256_setzero_ps(); }
 PE_INLINE Float broadcast(float x) { return _mm256_set1_ps(x); }

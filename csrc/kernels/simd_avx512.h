@@ -7,7 +7,6 @@ using Float = __m512;
 typedef int32_t Int __attribute__((vector_size(64)));
 typedef uint64_t Wide __attribute__((vector_size(64)));
 constexpr int kWidth = 16;
-constexpr bool kKeepErrors = true;  // whether the register file holds the step sizes of two contexts beside their rows
 
 PE_INLINE Float zero() { return _mm512_setzero_ps(); }
 PE_INLINE Float broadcast(float x) { return _mm512_set1_ps(x); }

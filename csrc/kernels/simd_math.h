@@ -8,13 +8,15 @@ namespace pyembed::PE_ISA {
 //   evaluated in three parts at once, because its latency counts.
 PE_INLINE Float exp_of_minus(Float x) {
   const Float y = max(x * broadcast(-1.44269504088896341f), broadcast(-125.5f));
-  const Float integer_bias = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds, and leaves the integer in the low bits
+  const Float integer_bias =
+      broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds, and leaves the integer in the low bits
   const Float biased = y + integer_bias;
   const Float rest = y - (biased - integer_bias);
   const Float square = rest * rest;
   const Float low = fma(rest, broadcast(0.69314718056f), broadcast(1.0f));
   const Float middle = fma(rest, broadcast(0.05550410866f), broadcast(0.24022650696f));
-  const Float high = fma(square, broadcast(0.00015403530f), fma(rest, broadcast(0.00133335581f), broadcast(0.00961812911f)));
+  const Float high =
+      fma(square, broadcast(0.00015403530f), fma(rest, broadcast(0.00133335581f), broadcast(0.00961812911f)));
   const Float power = fma(square, fma(square, high, middle), low);
   return (Float)((Int)power + ((Int)biased << 23));
 }
@@ -61,7 +63,8 @@ PE_INLINE Float step_sizes(Float score, const LaneRoles& lanes, Float rate, Loss
   const Float upper = broadcast(1.0f) / (broadcast(1.0f) + decay);  // sigmoid(|score|)
   const Float probability = where_negative(score, decay * upper, upper);
   loss.product *= fma(lanes.used, decay, broadcast(1.0f));
-  loss.linear = fma(lanes.used, max(lanes.sign * score, zero()), loss.linear);
+  // max gives its second operand where one is no number: a score that is none makes the loss none, and is noticed
+  loss.linear = fma(lanes.used, max(zero(), lanes.sign * score), loss.linear);
   return (lanes.label - probability) * (rate * lanes.used);
 }
 

@@ -35,14 +35,16 @@ struct StepWindow {
   Prefetch prefetch;
 };
 
-// Calls step(window) for windows whose outputs are distinct rows, exact_step(window ids) for the others.
+// Calls step(window), which returns its number of pairs or windows and may count on distinct rows of outputs. Returns
+// the sum of those numbers, and what must be added to the loss that step knows.
 // N: the number of outputs, known at compile time where that pays.
-template <class Count, class Step, class ExactStep>
-PE_INLINE int64_t walk_windows(Count N, const TokenBlock& block, const Draws& draws, const Tables<float>& tables,
+template <class Count, class Step>
+PE_INLINE LossSum walk_windows(Count N, const TokenBlock& block, const Draws& draws, const Tables<float>& tables,
                                const LearningRate& rate, int64_t begin, int64_t end, const StepScratch& scratch,
-                               const Step& step, const ExactStep& exact_step) {
-  if (begin >= end) return 0;
-  int64_t pairs_or_windows = 0;
+                               const Step& step) {
+  if (begin >= end) return {0, 0};
+  LossSum sum{0, 0};
+  const RepeatedOutputs repeated{scratch.copies, scratch.before, N, tables.dimensions};
   SentenceCursor cursor = sentence_of(block, begin);
   for (int64_t first = begin; first < end; first += kDrawAhead) {
     const int64_t last = end - first < kDrawAhead ? end : first + kDrawAhead;
@@ -58,24 +60,24 @@ PE_INLINE int64_t walk_windows(Count N, const TokenBlock& block, const Draws& dr
       if (C == 0) continue;
       const float lr = static_cast<float>(learning_rate(block, rate, center));
       const int32_t* outputs = scratch.outputs + w * N;
-      if (scratch.repeated[w]) {
-        for (int64_t c = 0; c < C; ++c) scratch.context_ids[c] = block.ids[span.context(c, center)];
-        pairs_or_windows += exact_step(ExactWindow<float>{scratch.context_ids, C, outputs, N, -lr});
-        continue;
+      float** row = scratch.context_rows;
+      for (int64_t token = span.first; token < span.past_last; ++token) {
+        *row = tables.in + block.ids[token] * tables.in_stride;
+        row += token != center;
       }
-      const int64_t left = center - span.first;
-      float** rows = scratch.context_rows;
-      for (int64_t c = 0; c < left; ++c) rows[c] = tables.in + block.ids[span.first + c] * tables.in_stride;
-      for (int64_t c = left; c < C; ++c) rows[c] = tables.in + block.ids[span.first + c + 1] * tables.in_stride;
       for (int n = 0; n < N; ++n) scratch.output_rows[n] = tables.out + outputs[n] * tables.out_stride;
       const int64_t entering = center + kLookAhead + draws.window;
       const int32_t* ahead = scratch.outputs + (w + kLookAhead < drawn ? w + kLookAhead : w) * N;
       scratch.ahead_rows[0] = tables.in + block.ids[entering < block.tokens ? entering : center] * tables.in_stride;
       for (int n = 0; n < N; ++n) scratch.ahead_rows[1 + n] = tables.out + ahead[n] * tables.out_stride;
-      pairs_or_windows += step(StepWindow{rows, C, scratch.output_rows, lr, {scratch.ahead_rows, 1 + N}});
+      if (scratch.repeated[w]) repeated.redirect(outputs, scratch.output_rows);
+      const Prefetch prefetch{scratch.ahead_rows, 1 + N};
+      const int64_t pairs = step(StepWindow{scratch.context_rows, C, scratch.output_rows, lr, prefetch});
+      if (scratch.repeated[w]) sum.loss -= repeated.merge(outputs, scratch.output_rows) * static_cast<double>(pairs);
+      sum.pairs += pairs;
     }
   }
-  return pairs_or_windows;
+  return sum;
 }
 
 }  // namespace pyembed::PE_ISA

@@ -15,7 +15,6 @@ from pyembed.config import CorpusConfig, usable_cores
 from pyembed.corpus import engine as engines
 from pyembed.corpus.engine import Engine, Types
 from pyembed.corpus.errors import CorpusError
-from pyembed.corpus.files import temporary_folder, written_whole
 from pyembed.corpus.sentences import sentence_blocks
 from pyembed.corpus.sources import expand_inputs
 from pyembed.corpus.token_cache import TokenCache
@@ -23,6 +22,7 @@ from pyembed.corpus.token_file import IDS_OFFSET, Description, finish_token_file
 from pyembed.corpus.token_ids import TokenIds
 from pyembed.corpus.vocabulary import Vocabulary
 from pyembed.corpus.words import choose_words
+from pyembed.files import temporary_folder, whole_file
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes read from disk so far, and how many there are (None where that is not known)."""
@@ -231,7 +231,7 @@ def _feed(engine: Engine, sources: Iterable[Iterator[bytes]], folder: Path) -> i
 
 
 def _token_file(cache: TokenCache | None) -> AbstractContextManager[BinaryIO]:
-    return tempfile.TemporaryFile(dir=temporary_folder()) if cache is None else written_whole(cache.path)
+    return tempfile.TemporaryFile(dir=temporary_folder()) if cache is None else whole_file(cache.path)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def fill_random_words(
     seed: np.uint64, epoch: np.uint64, stream: np.uint64, first_index: np.uint64, words: npt.NDArray[np.uint32]
 ) -> None:

@@ -128,7 +128,7 @@ class Subsampler:
         return found[max(0, len(found) - self.window) :] if from_the_end else found[: self.window]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def keep_tokens(
     ids: npt.NDArray[np.int32],
     first_position: int,

@@ -16,21 +16,29 @@ def keep_thresholds(counts: npt.NDArray[np.int64], sample: float) -> npt.NDArray
     """
     if sample == 0:
         return np.full(len(counts), _FULL - 1, dtype=np.uint32)
-    scaled = counts / (counts.sum(dtype=np.float64) * sample)
+    scaled = np.maximum(counts, 1) / (counts.sum(dtype=np.float64) * sample)
     probability = np.minimum((np.sqrt(scaled) + 1) / scaled, 1.0)
-    return (np.ceil(probability * _FULL) - 1).astype(np.uint32)
+    threshold: npt.NDArray[np.float64] = np.ceil(probability * _FULL) - 1
+    return threshold.astype(np.uint32)
 
 
 def alias_table(counts: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[np.int32]:
     """The noise distribution, proportional to counts ** exponent, as columns of Walker's alias method.
 
-    counts: int64[V], each >= 1. Returns int32[V, 2]: the bits of a uint32 threshold beside the alias, so that a draw is
-    one access. A column is its own id where the second random word is below the threshold, else the alias.
+    counts: int64[V], >= 0, not all 0. Returns int32[V, 2]: the bits of a uint32 threshold beside the alias, so that a
+    draw is one access. A column is its own id where the second random word is below the threshold, else the alias.
+
+    Raises:
+        ValueError: every count is 0.
 
     Source: Vose, "A linear algorithm for generating random numbers with a given distribution", 1991.
     """
-    # relative to the largest, so that no exponent overflows
-    weights = np.exp(exponent * (np.log(counts) - np.log(counts).max()))
+    occurs = counts > 0
+    if not occurs.any():
+        raise ValueError("counts: expected at least one above 0, found none")
+    logarithms = exponent * np.log(np.maximum(counts, 1))
+    # relative to the largest weight, so that no exponent overflows; a word that never occurs is never drawn
+    weights = np.where(occurs, np.exp(logarithms - logarithms[occurs].max()), 0.0)
     probability, alias = _vose(weights * (len(counts) / weights.sum()))
     table = np.empty((len(counts), 2), dtype=np.uint32)
     table[:, 0] = np.minimum(np.floor(probability * _FULL), _FULL - 1)
@@ -38,7 +46,7 @@ def alias_table(counts: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[n
     return table.view(np.int32)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _vose(scaled: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """scaled: float64[V] with mean 1. Each column gives what it lacks to 1 to a column that has more."""
     size = len(scaled)

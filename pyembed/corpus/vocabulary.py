@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyembed.corpus.errors import CorpusError
-from pyembed.corpus.files import written_whole
+from pyembed.files import whole_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Vocabulary:
                 raise CorpusError(
                     f"{os.fspath(path)}: word {id_} is {word!r}, but in this format no word is empty or holds a newline"
                 )
-        with written_whole(Path(path)) as file:
+        with whole_file(path) as file:
             for word, count in zip(self.words, self.counts.tolist(), strict=True):
                 file.write(f"{word} {count}\n".encode())
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from pyembed.config import CorpusConfig, TrainConfig
 from pyembed.demo.docstrings import gather
+from pyembed.files import whole_file
 from pyembed.vectors import KeyedVectors
 from pyembed.vectors.formats import require_target
-from pyembed.vectors.formats.whole_file import whole_file
 from pyembed.vectors.nearest import norms_of
 
 if TYPE_CHECKING:

@@ -1,26 +1,18 @@
 // The text engine against a slow twin, over numbers of threads and sizes of blocks; made for the sanitizers.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "check.h"
 #include "text/ingest.h"
 #include "text/positioned_io.h"
 #include "text/separators.h"
 
 namespace {
-
-#define CHECK(condition)                                                           \
-  do {                                                                             \
-    if (!(condition)) {                                                            \
-      std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-      std::exit(1);                                                                \
-    }                                                                              \
-  } while (0)
 
 using Sentences = std::vector<std::vector<std::string>>;
 

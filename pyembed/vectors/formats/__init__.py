@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyembed.files import require_writable
 from pyembed.vectors.formats import safetensors, word2vec_binary, word2vec_text
 from pyembed.vectors.formats.table import VectorFileError, VectorTable
-from pyembed.vectors.formats.whole_file import require_writable
 
 __all__ = ["Format", "VectorFileError", "VectorTable", "format_of", "read", "require_target", "write"]
 

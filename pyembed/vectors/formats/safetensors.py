@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from pyembed.files import whole_file
 from pyembed.vectors.formats.table import VectorFileError, VectorTable, require_distinct
-from pyembed.vectors.formats.whole_file import whole_file
 
 _LAYOUT_VERSION = "1"
 _LONGEST_HEADER = 100_000_000

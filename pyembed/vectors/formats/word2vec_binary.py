@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pyembed.files import whole_file
 from pyembed.vectors.formats.table import VectorFileError, VectorTable, require_distinct
-from pyembed.vectors.formats.whole_file import whole_file
 from pyembed.vectors.formats.word2vec_shared import encode_words, parse_header
 
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")

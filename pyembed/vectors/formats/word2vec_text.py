@@ -14,10 +14,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from pyembed.files import whole_file
 from pyembed.vectors.arrays import Float32Array
 from pyembed.vectors.formats.shortest_decimals import decimal_lines
 from pyembed.vectors.formats.table import VectorFileError, VectorTable, require_distinct
-from pyembed.vectors.formats.whole_file import whole_file
 from pyembed.vectors.formats.word2vec_shared import encode_words, parse_header
 
 _BYTES_PER_READ = 1 << 22

@@ -1,9 +1,10 @@
-"""Files that appear under their final name whole or not at all."""
+"""Files that appear under their final name whole or not at all, and the place for temporary ones."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import BinaryIO
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file to write, moved to `path` when the block ends well and removed when it does not.
+    """A binary file to write and read, moved to `path` when the block ends well and removed when it does not.
 
     It is written beside `path`, in the same folder. A link is followed, so that it stays a link.
 
@@ -40,7 +41,7 @@ def _temporary_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise OSError(f"{path}: expected a file or nothing there, found a folder or a device")
     temporary = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("x+b") as file:
             yield file
     except OSError as error:
         # A failed write knows its errno but no file, a failed open only the temporary one.
@@ -49,3 +50,10 @@ def _temporary_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_folder() -> Path:
+    """Where large temporary files go: $TMPDIR, else /var/tmp, since /tmp often lives in memory."""
+    if "TMPDIR" not in os.environ and os.access("/var/tmp", os.W_OK):
+        return Path("/var/tmp")
+    return Path(tempfile.gettempdir())

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyembed.files import whole_file
 from pyembed.vectors import VectorFileError
-from pyembed.vectors.formats import FORMATS, VectorTable, format_of, read, require_target, whole_file, write
+from pyembed.vectors.formats import FORMATS, VectorTable, format_of, read, require_target, write
 
 
 def small() -> VectorTable:
@@ -22,7 +23,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path.write_bytes(b"old")
 
     def fail_halfway() -> None:
-        with whole_file.whole_file(path) as file:
+        with whole_file(path) as file:
             file.write(b"new")
             raise RuntimeError
 
@@ -57,7 +58,7 @@ def test_a_link_stays_a_link(tmp_path):
 def test_devices_and_folders_are_no_targets(tmp_path):
     (tmp_path / "folder.bin").mkdir()
     for path in (tmp_path / "folder.bin", Path(os.devnull)):
-        with pytest.raises(OSError, match="expected a file or nothing"), whole_file.whole_file(path):
+        with pytest.raises(OSError, match="expected a file or nothing"), whole_file(path):
             pass
     assert Path(os.devnull).is_char_device()
 

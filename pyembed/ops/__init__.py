@@ -1,0 +1,25 @@
+"""The boundary to torch.library: the only room that names torch.ops.pyembed or the extension.
+
+Every op has its schema, fake kernel, autograd and PyTorch kernel here, in Python; the extension only puts faster CPU
+kernels in front. Which one runs is the dispatcher's business, and no other room asks.
+"""
+
+from __future__ import annotations
+
+from pyembed.ops import registration  # noqa: F401  # before anything looks an op up
+from pyembed.ops.calls import cbow_loss, cbow_step_, draw_windows, skipgram_loss, skipgram_step_
+from pyembed.ops.machine import MachineError, Status, is_native, kernel, require_machine, status
+
+__all__ = [
+    "MachineError",
+    "Status",
+    "cbow_loss",
+    "cbow_step_",
+    "draw_windows",
+    "is_native",
+    "kernel",
+    "require_machine",
+    "skipgram_loss",
+    "skipgram_step_",
+    "status",
+]

@@ -1,0 +1,101 @@
+"""Schemas, fake kernels and autograd of every op, and its PyTorch kernel as the default for every device."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyembed.ops.extension import LOAD_ERROR
+from pyembed.ops.torch_kernels import KERNELS
+
+_STREAM = (
+    "Tensor ids, Tensor sentence_starts, Tensor alias_table, SymInt first_position, SymInt center_begin,"
+    " SymInt center_end, int window, int negative, SymInt seed, SymInt epoch"
+)
+_TABLES = "Tensor in_vectors, Tensor out_vectors"
+_TABLES_IN_PLACE = "Tensor(a!) in_vectors, Tensor(b!) out_vectors"
+_RATE = "float lr_begin, float lr_end, int threads"
+
+SCHEMAS = {
+    "draw_windows": f"({_STREAM}) -> (Tensor, Tensor)",
+    "skipgram_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, {_RATE}) -> Tensor",
+    "skipgram_loss": f"({_TABLES}, {_STREAM}) -> Tensor",
+    "skipgram_loss_backward": f"(Tensor grad, {_TABLES}, {_STREAM}) -> (Tensor, Tensor)",
+    "cbow_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, bool mean, bool exact_gradient, {_RATE}) -> Tensor",
+    "cbow_loss": f"({_TABLES}, {_STREAM}, bool mean) -> Tensor",
+    "cbow_loss_backward": f"(Tensor grad, {_TABLES}, {_STREAM}, bool mean) -> (Tensor, Tensor)",
+    "simd_name": "(Tensor like) -> Tensor",
+}
+
+
+@cache
+def warn_of_fallback() -> None:
+    warnings.warn(
+        f"pyembed runs its slower PyTorch kernels: the compiled ones are not in use ({LOAD_ERROR}). "
+        "Reinstall with a C++ compiler at hand, or pass backend='torch' to silence this.",
+        stacklevel=2,
+    )
+
+
+def _default(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel as the dispatcher calls it: where a compiled one should have been in front, it says so once."""
+    if LOAD_ERROR is None:
+        return kernel
+
+    @wraps(kernel)
+    def warning_kernel(*arguments: Any) -> Any:
+        warn_of_fallback()
+        return kernel(*arguments)
+
+    return warning_kernel
+
+
+def _fake_draw_windows(ids: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    _, _, _, center_begin, center_end, _, negative, _, _ = rest
+    count = center_end - center_begin
+    return ids.new_empty(count), ids.new_empty(count, 1 + negative)
+
+
+def _fake_step(in_vectors: Tensor, *_rest: Any) -> Tensor:
+    return in_vectors.new_empty(2, dtype=torch.float64)
+
+
+def _fake_loss(in_vectors: Tensor, *_rest: Any) -> Tensor:
+    return in_vectors.new_empty(())
+
+
+def _fake_backward(_grad: Tensor, in_vectors: Tensor, out_vectors: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
+    return in_vectors.new_empty(in_vectors.shape), out_vectors.new_empty(out_vectors.shape)
+
+
+def _register_autograd(model: str) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
+        ctx.save_for_backward(*inputs[:5])
+        ctx.rest = inputs[5:]
+
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        op = getattr(torch.ops.pyembed, f"{model}_loss_backward")
+        gradients = op(grad.contiguous(), *ctx.saved_tensors, *ctx.rest)
+        return (*gradients, *(None,) * (3 + len(ctx.rest)))
+
+    torch.library.register_autograd(f"pyembed::{model}_loss", backward, setup_context=setup_context)
+
+
+_library = torch.library.Library("pyembed", "DEF")
+for _name, _schema in SCHEMAS.items():
+    _library.define(_name + _schema, tags=(torch.Tag.pt2_compliant_tag,))
+    # The name of the instruction set is asked for by those who want to know, not to compute.
+    _kernel = KERNELS[_name] if _name == "simd_name" else _default(KERNELS[_name])
+    _library.impl(_name, _kernel, "CompositeExplicitAutograd")
+
+torch.library.register_fake("pyembed::draw_windows", _fake_draw_windows)
+for _model in ("skipgram", "cbow"):
+    torch.library.register_fake(f"pyembed::{_model}_step_", _fake_step)
+    torch.library.register_fake(f"pyembed::{_model}_loss", _fake_loss)
+    torch.library.register_fake(f"pyembed::{_model}_loss_backward", _fake_backward)
+    _register_autograd(_model)

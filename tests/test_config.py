@@ -1,0 +1,111 @@
+"""Promises of the configurations: defaults of the field, and every bad value refused by the name of its field."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+
+from pyembed.config import CorpusConfig, TrainConfig, usable_cores
+
+NAN, INFINITY = float("nan"), float("inf")
+
+BAD_TRAINING: dict[str, list[Any]] = {
+    "model": ["glove", None, []],
+    "vector_size": [0, -1, 65_537, 1.5, "100", True, None],
+    "window": [0, 1_001, 2.0],
+    "negative": [0, -1, 1_001, 5.0],
+    "ns_exponent": [NAN, INFINITY, "0.75", None],
+    "sample": [-1e-9, 1.1, NAN, "1e-3"],
+    "epochs": [0, -1, 2**32, 1.0],
+    "alpha": [0, -0.1, NAN, INFINITY, "0.025"],
+    "min_alpha": [-1e-9, 0.026, NAN, "0"],
+    "cbow_gradient": ["true", None],
+    "threads": [0, -1, 4_097, 1.0],
+    "seed": [-1, 2**63, 1.0, None],
+    "backend": ["cuda", None],
+}
+BAD_CORPUS: dict[str, list[Any]] = {
+    "tokenizer": ["spacy", None],
+    "encoding_errors": ["ignore", None],
+    "min_count": [0, -1, 1.0],
+    "max_final_vocab": [0, -1, 1.0],
+}
+
+
+def cases(table: dict[str, list[Any]]) -> list[Any]:
+    return [pytest.param(name, value, id=f"{name}={value!r}") for name, values in table.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), cases(BAD_TRAINING))
+def test_a_bad_hyper_parameter_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: expected .*, found ") as error:
+        TrainConfig(**{name: value})
+    assert repr(value) in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "value"), cases(BAD_CORPUS))
+def test_a_bad_corpus_option_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: expected .*, found ") as error:
+        CorpusConfig(**{name: value})
+    assert repr(value) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"vector_size": 1},
+        {"vector_size": 65_536},
+        {"window": 1_000, "negative": 1_000},
+        {"ns_exponent": -0.5},
+        {"sample": 0},
+        {"sample": 1},
+        {"alpha": 1e-5, "min_alpha": 1e-5},
+        {"min_alpha": 0},
+        {"seed": 0},
+        {"seed": 2**63 - 1},
+        {"threads": 1},
+    ],
+)
+def test_the_ends_of_the_ranges_are_allowed(options: dict[str, Any]) -> None:
+    config = TrainConfig(**options)
+    assert {name: getattr(config, name) for name in options} == options
+
+
+def test_defaults_are_those_of_word2vec_and_gensim() -> None:
+    config = TrainConfig()
+    assert (config.model, config.vector_size, config.window, config.negative) == ("skipgram", 100, 5, 5)
+    assert (config.ns_exponent, config.sample, config.epochs, config.min_alpha) == (0.75, 1e-3, 5, 1e-4)
+    assert CorpusConfig().min_count == 5
+
+
+def test_the_learning_rate_follows_the_model_unless_it_is_given() -> None:
+    assert TrainConfig().learning_rate == 0.025
+    assert TrainConfig(model="cbow").learning_rate == 0.05
+    assert TrainConfig(model="cbow", alpha=0.3).learning_rate == 0.3
+
+
+def test_a_minimum_above_the_models_own_rate_is_refused() -> None:
+    assert TrainConfig(model="cbow", min_alpha=0.04).min_alpha == 0.04
+    with pytest.raises(ValueError, match=r"^min_alpha: expected a number from 0 to alpha \(0.025\)"):
+        TrainConfig(min_alpha=0.04)
+
+
+def test_threads_default_to_the_cores_at_hand() -> None:
+    assert TrainConfig(threads=3).thread_count == 3
+    assert TrainConfig().thread_count == usable_cores() >= 1
+
+
+@pytest.mark.parametrize("config", [TrainConfig(alpha=0.1, seed=7), CorpusConfig(min_count=2)])
+def test_a_dictionary_makes_an_equal_configuration(config: TrainConfig | CorpusConfig) -> None:
+    values = config.to_dict()
+    assert values.keys() == {field.name for field in fields(config)}
+    assert type(config)(**values) == config
+
+
+@pytest.mark.parametrize("config", [TrainConfig(), CorpusConfig()])
+def test_a_configuration_never_changes(config: TrainConfig | CorpusConfig) -> None:
+    name = fields(config)[0].name
+    with pytest.raises(FrozenInstanceError):
+        setattr(config, name, "other")

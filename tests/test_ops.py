@@ -1,0 +1,166 @@
+"""Promises of the ops as ops: what torch.library asks of them, memory layouts, and arguments that are refused."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+import torch
+from blocks import Loss, Model, Tables, draws_of, each_loss, each_model, random_block, random_tables
+from torch import Tensor
+
+from pyembed import ops
+from pyembed.config import Backend
+from pyembed.ops import registration
+from pyembed.ops.registration import SCHEMAS
+from pyembed.ops.torch_kernels import KERNELS
+from pyembed.reference import Draws, TokenBlock
+
+BLOCK, DRAWS = random_block(12), draws_of(12, window=3, negative=3)
+
+
+def flat_arguments(block: TokenBlock = BLOCK, draws: Draws = DRAWS) -> tuple[Any, ...]:
+    """What every schema lists after the tables."""
+    own = {field.name: getattr(record, field.name) for record in (block, draws) for field in fields(record)}
+    names = [argument.name for argument in torch.ops.pyembed.draw_windows.default._schema.arguments]
+    assert sorted(names) == sorted(own)
+    return tuple(own[name] for name in names)
+
+
+# --- torch.library ----------------------------------------------------------------------------------------------------
+
+
+def example_calls() -> dict[str, tuple[Any, ...]]:
+    tables, stream, lr = random_tables(12, 5), flat_arguments(), (0.05, 0.02, 1)
+    leaves = tuple(table.clone().requires_grad_() for table in tables)
+    grad = torch.tensor(2.0, dtype=torch.float64)
+    return {
+        "draw_windows": stream,
+        "skipgram_step_": (*tables, *stream, *lr),
+        "skipgram_loss": (*leaves, *stream),
+        "skipgram_loss_backward": (grad, *tables, *stream),
+        "cbow_step_": (*tables, *stream, True, False, *lr),
+        "cbow_loss": (*leaves, *stream, True),
+        "cbow_loss_backward": (grad, *tables, *stream, True),
+        "simd_name": (torch.empty(0),),
+    }
+
+
+# The length of its result depends on the machine and is no function of its arguments.
+COMPILABLE = sorted(SCHEMAS.keys() - {"simd_name"})
+
+
+@pytest.mark.parametrize("name", COMPILABLE)
+def test_every_op_passes_opcheck(name: str) -> None:
+    torch.library.opcheck(getattr(torch.ops.pyembed, name).default, example_calls()[name])
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_op_has_a_torch_kernel_and_the_dispatcher_finds_one(name: str) -> None:
+    assert name in KERNELS
+    getattr(torch.ops.pyembed, name)(*example_calls()[name])
+
+
+@pytest.mark.parametrize("name", ["draw_windows", "skipgram_step_", "skipgram_loss", "cbow_step_", "cbow_loss"])
+def test_functions_take_the_arguments_of_their_op(name: str) -> None:
+    """A function's block and draws are records; its backend is no argument of the op."""
+    records = {"block": TokenBlock, "draws": Draws}
+    taken = [
+        field
+        for parameter in inspect.signature(getattr(ops, name)).parameters
+        for field in ([f.name for f in fields(records[parameter])] if parameter in records else [parameter])
+    ]
+    arguments = [argument.name for argument in getattr(torch.ops.pyembed, name).default._schema.arguments]
+    assert sorted(taken) == sorted([*arguments, "backend"])
+
+
+@each_loss
+def test_losses_compile_without_a_graph_break(loss: Loss) -> None:
+    def call(in_vectors: Tensor, out_vectors: Tensor) -> Tensor:
+        return 2 * loss.loss(in_vectors, out_vectors, BLOCK, DRAWS)
+
+    results = []
+    for function in (call, torch.compile(call, fullgraph=True, backend="aot_eager")):
+        leaves = Tables(*(table.requires_grad_() for table in random_tables(12, 5)))
+        value = function(*leaves)
+        results.append((value, *torch.autograd.grad(value, leaves)))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@each_model
+def test_steps_compile_without_a_graph_break(model: Model) -> None:
+    def call(in_vectors: Tensor, out_vectors: Tensor) -> Tensor:
+        return model.step_(in_vectors, out_vectors, BLOCK, DRAWS, 0.05, 0.02) / 2
+
+    results = []
+    for function in (call, torch.compile(call, fullgraph=True, backend="aot_eager")):
+        tables = random_tables(12, 5)
+        results.append((function(*tables), *tables))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_a_new_position_does_not_compile_anew() -> None:
+    compiled_times = 0
+
+    def count(graph: torch.fx.GraphModule, _inputs: Any) -> Callable[..., Any]:
+        nonlocal compiled_times
+        compiled_times += 1
+        return graph.forward
+
+    def step(in_vectors: Tensor, out_vectors: Tensor, first_position: int, epoch: int) -> Tensor:
+        block, draws = replace(BLOCK, first_position=first_position), replace(DRAWS, epoch=epoch)
+        return ops.skipgram_step_(in_vectors, out_vectors, block, draws, 0.05, 0.02)
+
+    compiled = torch.compile(step, fullgraph=True, backend=count)
+    tables = random_tables(12, 5)
+    for i in range(6):
+        compiled(*tables, 100 * i + 7, 3 * i + 2)
+    assert compiled_times <= 2  # once for the first value, once for all
+
+
+# --- which kernel runs ------------------------------------------------------------------------------------------------
+
+
+def test_native_without_a_compiled_kernel_is_an_error() -> None:
+    device = "cuda" if ops.status().native else "cpu"
+    with pytest.raises(RuntimeError, match=r"backend 'native': expected a compiled kernel for .*; use 'torch'"):
+        ops.kernel("skipgram_step_", "native", device)
+
+
+def test_status_tells_what_is_in_use() -> None:
+    status = ops.status()
+    assert status.native == (status.reason is None)
+    assert status.simd in (("avx512", "avx2", "neon", "plain") if status.native else ("none",))
+    assert ops.is_native("skipgram_step_") == status.native
+    assert not ops.is_native("skipgram_step_", "torch")
+
+
+def test_a_missing_extension_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "LOAD_ERROR", "no compiler")
+    registration.warn_of_fallback.cache_clear()
+    draw = registration._default(KERNELS["draw_windows"])
+    with pytest.warns(UserWarning, match=r"slower PyTorch kernels.*no compiler"):
+        draw(*flat_arguments())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw(*flat_arguments())
+
+
+def test_who_asks_for_torch_is_not_warned() -> None:
+    registration.warn_of_fallback.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ops.draw_windows(BLOCK, DRAWS, backend="torch")
+
+
+@each_model
+def test_a_step_on_leaves_that_want_gradients_is_refused(model: Model, backend: Backend) -> None:
+    tables = Tables(*(table.requires_grad_() for table in random_tables(12, 5)))
+    with pytest.raises(RuntimeError, match=r"torch\.no_grad"):
+        model.step_(*tables, BLOCK, DRAWS, 0.05, 0.02, backend=backend)
+    with torch.no_grad():
+        model.step_(*tables, BLOCK, DRAWS, 0.05, 0.02, backend=backend)
