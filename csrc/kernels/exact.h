@@ -16,25 +16,6 @@ PE_INLINE int64_t exact_scratch_size(const Draws& draws) {
   return contexts * outputs + (contexts + outputs + 2) * kExactColumns;
 }
 
-// One window: rows are read from `read`, and scale * gradient is added to `write` (which may be the same tables, or
-// have null pointers to compute the loss alone). contexts [C], outputs [N], the center first.
-template <class Real>
-struct ExactWindow {
-  const int32_t* contexts;
-  int64_t context_count;
-  const int32_t* outputs;
-  int64_t output_count;
-  Real scale;
-};
-
-template <class Real>
-LossSum skipgram_exact_window(const ExactWindow<Real>& window, const Tables<Real>& read, const Tables<Real>& write,
-                              Real* scratch);
-
-template <class Real>
-LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& options, const Tables<Real>& read,
-                          const Tables<Real>& write, Real* scratch);
-
 // A constant scale (gradients), or minus the learning rate (training).
 struct Scale {
   double constant;
@@ -47,7 +28,8 @@ struct WindowIds {
   int32_t* outputs;   // [1 + K]
 };
 
-// All centers of the block, one window after the other.
+// All centers of the block. Rows are read from `read`, and scale * gradient is added to `write`, which may be the same
+// tables, or have null pointers to compute the loss alone.
 template <class Real>
 LossSum skipgram_exact(const TokenBlock& block, const Draws& draws, const Scale& scale, const Tables<Real>& read,
                        const Tables<Real>& write, const WindowIds& ids, Real* scratch);

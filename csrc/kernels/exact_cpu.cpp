@@ -7,6 +7,16 @@
 namespace pyembed {
 namespace {
 
+// One window: contexts [C], outputs [N], the center first.
+template <class Real>
+struct ExactWindow {
+  const int32_t* contexts;
+  int64_t context_count;
+  const int32_t* outputs;
+  int64_t output_count;
+  Real scale;
+};
+
 // Errors replace scores: scores[n] becomes scale * (sigmoid - label), or 0 for a negative that equals the center.
 template <class Real>
 double errors_and_loss(const ExactWindow<Real>& window, Real* scores) {
@@ -60,8 +70,6 @@ LossSum for_each_window(const TokenBlock& block, const Draws& draws, const Scale
   }
   return total;
 }
-
-}  // namespace
 
 template <class Real>
 LossSum skipgram_exact_window(const ExactWindow<Real>& window, const Tables<Real>& read, const Tables<Real>& write,
@@ -149,6 +157,8 @@ LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& op
   return {loss, 1};
 }
 
+}  // namespace
+
 template <class Real>
 LossSum skipgram_exact(const TokenBlock& block, const Draws& draws, const Scale& scale, const Tables<Real>& read,
                        const Tables<Real>& write, const WindowIds& ids, Real* scratch) {
@@ -165,14 +175,10 @@ LossSum cbow_exact(const TokenBlock& block, const Draws& draws, const CbowOption
   });
 }
 
-#define PE_INSTANTIATE(Real)                                                                                       \
-  template LossSum skipgram_exact_window<Real>(const ExactWindow<Real>&, const Tables<Real>&, const Tables<Real>&, \
-                                               Real*);                                                             \
-  template LossSum cbow_exact_window<Real>(const ExactWindow<Real>&, const CbowOptions&, const Tables<Real>&,      \
-                                           const Tables<Real>&, Real*);                                            \
-  template LossSum skipgram_exact<Real>(const TokenBlock&, const Draws&, const Scale&, const Tables<Real>&,        \
-                                        const Tables<Real>&, const WindowIds&, Real*);                             \
-  template LossSum cbow_exact<Real>(const TokenBlock&, const Draws&, const CbowOptions&, const Scale&,             \
+#define PE_INSTANTIATE(Real)                                                                                \
+  template LossSum skipgram_exact<Real>(const TokenBlock&, const Draws&, const Scale&, const Tables<Real>&, \
+                                        const Tables<Real>&, const WindowIds&, Real*);                      \
+  template LossSum cbow_exact<Real>(const TokenBlock&, const Draws&, const CbowOptions&, const Scale&,      \
                                     const Tables<Real>&, const Tables<Real>&, const WindowIds&, Real*);
 PE_INSTANTIATE(float)
 PE_INSTANTIATE(double)
