@@ -101,9 +101,11 @@ def main() -> None:
             runs.seconds.append(seconds)
             runs.scores.append(scores)
             print(f"round {seed}: {program} {seconds:.1f} s", file=sys.stderr)
-    print(f"{platform.machine()}, {arguments.threads} threads, {arguments.model}, D = {arguments.vector_size}, window 5, 5 ")
-    print(f"negatives, sample 1e-3, min_count 5, {arguments.epochs} epochs, alpha {arguments.alpha}; medians of ")
-    print(f"{arguments.rounds} rounds\n")
+    print(
+        f"{platform.machine()}, {arguments.threads} threads, {arguments.model}, D = {arguments.vector_size}, window 5, "
+        f"5 negatives, sample 1e-3, min_count 5, {arguments.epochs} epochs, alpha {arguments.alpha}; "
+        f"medians of {arguments.rounds} rounds\n"
+    )
     print(table(results, arguments))
 
 
