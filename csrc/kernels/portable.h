@@ -34,12 +34,13 @@
 
 namespace pyembed {
 
-PE_INLINE void prefetch(const void* address) {
+// For a line that will be written: it comes without copies elsewhere, so the write need not ask other cores for it.
+PE_INLINE void prefetch_to_write(const void* address) {
 #if defined(PE_X86)
   // volatile asm, because g++ 12 deletes a function that holds nothing but prefetch intrinsics
-  __asm__ volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(address)));
+  __asm__ volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
 #elif defined(__GNUC__)
-  __builtin_prefetch(address);
+  __builtin_prefetch(address, 1);
 #else
   (void)address;
 #endif

@@ -12,7 +12,7 @@ struct Prefetch {
   // One register's columns of every row; spread over the update loop so that no burst fills the line buffers.
   PE_INLINE void columns(int64_t column) const {
     if (kWidth < 16 && column % 16 != 0) return;  // once a cache line
-    for (int i = 0; i < count; ++i) prefetch(rows[i] + column);
+    for (int i = 0; i < count; ++i) prefetch_to_write(rows[i] + column);
   }
 };
 
