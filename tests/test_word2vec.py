@@ -224,3 +224,15 @@ def test_native_without_compiled_kernels_is_an_error(monkeypatch: pytest.MonkeyP
 def test_no_word_at_all_is_an_error() -> None:
     with pytest.raises(CorpusError, match="min_count"):
         Word2Vec(min_count=5).fit([["once"]])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("model", ["skipgram", "cbow"])
+def test_a_gpu_learns_what_the_cpu_learns(model: str) -> None:
+    sentences = [f"a{i % 7} b{i % 5} c{i % 3} d{i % 2}" for i in range(400)]
+    on_cpu, on_gpu = (
+        Word2Vec(model=model, vector_size=20, min_count=1, backend="torch", device=device).fit(sentences).wv.vectors
+        for device in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-4)

@@ -74,9 +74,9 @@ class Word2Vec:
             MachineError: the device or the backend is not to be had here.
             TrainingError: the loss is not a number any more.
         """
-        with ReadingProgress(shown=progress) as reading:
 
-            def read() -> Corpus:
+        def read() -> Corpus:
+            with ReadingProgress(shown=progress) as reading:
                 return ingest_files(
                     inputs,
                     self.corpus,
@@ -86,7 +86,7 @@ class Word2Vec:
                     progress=reading.update,
                 )
 
-            return self._fit(read, progress)
+        return self._fit(read, progress)
 
     def fit(
         self,
