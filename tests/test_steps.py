@@ -281,3 +281,18 @@ def test_large_scores_stay_finite(model: Model, backend: Backend) -> None:
     assert all(table.isfinite().all() for table in after)
     if backend == "native":
         assert_tables_close(after, expected, rtol=1e-3, atol=1)
+
+
+@each_model
+def test_the_loss_of_a_long_block_is_as_exact_as_that_of_a_short_one(model: Model) -> None:
+    """A float32 sum over a long block would lose what single windows add to it. At rate 0 the tables stay."""
+    require_native()
+    generator = torch.Generator().manual_seed(1)
+    T, V = 600_000, 50
+    ids = torch.randint(V, (T,), generator=generator, dtype=torch.int32)
+    block = TokenBlock(ids, torch.tensor([0, T]), first_position=0, center_begin=0, center_end=T)
+    draws = draws_of(V, window=3, negative=2)
+    tables = [3 * torch.randn(V, 4, generator=generator) for _ in range(2)]
+    total = model.step_(*tables, block, draws, 0.0, 0.0, threads=1, backend="native")
+    exact = model.step_(*(table.double() for table in tables), block, draws, 0.0, 0.0, threads=1, backend="native")
+    torch.testing.assert_close(total, exact, rtol=2e-7, atol=0)

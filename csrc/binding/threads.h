@@ -37,7 +37,6 @@ LossSum over_centers(const TokenBlock& block, int64_t threads, size_t scratch_by
   threads = std::max<int64_t>(1, std::min(threads, (centers + kPiece - 1) / kPiece));
   std::vector<Scratch> scratch;
   for (int64_t t = 0; t < threads; ++t) scratch.emplace_back(scratch_bytes);
-  if (threads == 1) return work(block.center_begin, block.center_end, scratch[0].get());
 
   std::vector<LossSum> sums(static_cast<size_t>(threads), LossSum{0, 0});
   std::atomic<int64_t> next{block.center_begin};

@@ -73,8 +73,7 @@ LossSum cbow_range(const TokenBlock& block, const Draws& draws, const CbowOption
     cbow_window(window, count, options, tables.dimensions, scratch, loss);
     return int64_t{1};
   };
-  const LossSum sum = walk_windows(count, block, draws, tables, rate, begin, end, scratch, step);
-  return {total_loss(loss) + sum.loss, sum.pairs};
+  return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);
 }
 
 inline LossSum cbow_step(const TokenBlock& block, const Draws& draws, const CbowOptions& options,

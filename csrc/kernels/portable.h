@@ -1,4 +1,5 @@
-// Differences between compilers, processors and CUDA, in one place: no other header or kernel says #ifdef.
+// Differences between compilers, processors and CUDA, in one place: elsewhere only the choice of
+// an instruction set (isa_*.cpp, simd_128.h) asks what the processor is.
 #pragma once
 
 #define PE_PRAGMA(text) _Pragma(#text)
@@ -10,10 +11,8 @@
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
-#define PE_RESTRICT __restrict__
 #define PE_INLINE inline __attribute__((always_inline))
 #else
-#define PE_RESTRICT
 #define PE_INLINE inline
 #endif
 

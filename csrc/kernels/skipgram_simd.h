@@ -97,8 +97,7 @@ LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables
     skipgram_window(window, count, tables.dimensions, scratch, loss);
     return window.context_count;
   };
-  const LossSum sum = walk_windows(count, block, draws, tables, rate, begin, end, scratch, step);
-  return {total_loss(loss) + sum.loss, sum.pairs};
+  return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);
 }
 
 inline LossSum skipgram_step(const TokenBlock& block, const Draws& draws, const Tables<float>& tables,

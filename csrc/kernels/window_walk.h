@@ -35,13 +35,12 @@ struct StepWindow {
   Prefetch prefetch;
 };
 
-// Calls step(window), which returns its number of pairs or windows and may count on distinct rows of outputs. Returns
-// the sum of those numbers, and what must be added to the loss that step knows.
-// N: the number of outputs, known at compile time where that pays.
+// Calls step(window), which returns its number of pairs or windows, keeps its losses in `loss`, and may count on
+// distinct rows of outputs. N: the number of outputs, known at compile time where that pays.
 template <class Count, class Step>
 PE_INLINE LossSum walk_windows(Count N, const TokenBlock& block, const Draws& draws, const Tables<float>& tables,
                                const LearningRate& rate, int64_t begin, int64_t end, const StepScratch& scratch,
-                               const Step& step) {
+                               LossLanes& loss, const Step& step) {
   if (begin >= end) return {0, 0};
   LossSum sum{0, 0};
   const RepeatedOutputs repeated{scratch.copies, scratch.before, N, tables.dimensions};
@@ -76,6 +75,7 @@ PE_INLINE LossSum walk_windows(Count N, const TokenBlock& block, const Draws& dr
       if (scratch.repeated[w]) sum.loss -= repeated.merge(outputs, scratch.output_rows) * static_cast<double>(pairs);
       sum.pairs += pairs;
     }
+    sum.loss += take_loss(loss);
   }
   return sum;
 }
