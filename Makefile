@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CPP_BUILD := build/cpp
 HAVE_COMPILER := $(shell command -v $(CXX))
-CPP_FILES = $(shell find csrc tests/cpp -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+CPP_FILES = $(shell find csrc tests/cpp benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 .PHONY: setup native run test cpp-test neon-test python-test lint format types bench clean
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyembed._version import __version__
 from pyembed.cli.exits import ExitCode, exiting
+from pyembed.cli.imports import quick_imports
 from pyembed.cli.options import add_json, print_json, ranked
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from pyembed.corpus import CorpusError  # imports numba and torch
-    from pyembed.demo.run import run_demo
+    with quick_imports():
+        from pyembed.corpus import CorpusError
+        from pyembed.demo.run import run_demo
 
     with exiting(ExitCode.OUTPUT, OSError):
         arguments.output.mkdir(parents=True, exist_ok=True)

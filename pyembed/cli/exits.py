@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     USAGE = 2, "unknown option, or a value out of its range"
     INPUT = 3, "an input is missing, empty or invalid, or a word has no vector"
     OUTPUT = 4, "the output cannot be written"
-    INTERRUPTED = 130, "interrupted with Ctrl-C; `train` saves what it has"
+    INTERRUPTED = 130, "interrupted with Ctrl-C; `train` and `bench` save what they have"
 
 
 class CommandError(Exception):

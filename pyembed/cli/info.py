@@ -10,6 +10,7 @@ from typing import Any
 
 from pyembed._version import __version__
 from pyembed.cli.exits import ExitCode
+from pyembed.cli.imports import quick_imports
 from pyembed.cli.options import add_json, load_vectors, print_json
 from pyembed.config import usable_cores
 from pyembed.vectors.formats import format_of
@@ -42,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _installation() -> dict[str, Any]:
-    from pyembed import ops  # imports torch
+    with quick_imports():  # of torch
+        from pyembed import ops
 
     status = ops.status()
     return {

@@ -37,9 +37,14 @@ def load_vectors(path: Path) -> KeyedVectors:
         return KeyedVectors.load(path)
 
 
+def json_text(value: Any) -> str:
+    """One JSON value; numbers that are not finite become null, which JSON has."""
+    return json.dumps(_finite(value), ensure_ascii=False, indent=2)
+
+
 def print_json(value: Any) -> None:
-    """One JSON value on stdout; numbers that are not finite become null, which JSON has."""
-    print(json.dumps(_finite(value), ensure_ascii=False, indent=2))
+    """One JSON value on stdout."""
+    print(json_text(value))
 
 
 def _finite(value: Any) -> Any:

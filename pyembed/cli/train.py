@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyembed.cli.configuration import CORPUS, MACHINE, TRAINING, add_options, configuration
 from pyembed.cli.exits import ExitCode, exiting
+from pyembed.cli.imports import quick_imports
 from pyembed.cli.options import add_json, print_json
 from pyembed.config import CorpusConfig, TrainConfig
 from pyembed.vectors import VectorFileError
@@ -17,49 +18,6 @@ from pyembed.vectors.formats import require_target
 
 if TYPE_CHECKING:
     from pyembed.training.report import TrainingReport
-
-
-@dataclass(frozen=True)
-class _Option:
-    """An option that sets the configuration's field of that name."""
-
-    flags: tuple[str, ...]
-    field: str
-    type: type
-    metavar: str
-    help: str
-
-
-_TRAINING = (
-    _Option(("--model",), "model", str, "skipgram|cbow", "what predicts what"),
-    _Option(("--vector-size", "--dim"), "vector_size", int, "D", "dimensions"),
-    _Option(("--window", "--ws"), "window", int, "N", "largest distance between a word and its contexts"),
-    _Option(("--negative", "--neg"), "negative", int, "N", "negatives drawn for each window"),
-    _Option(("--ns-exponent",), "ns_exponent", float, "X", "negatives are drawn in proportion to count ** X"),
-    _Option(("--sample", "-t"), "sample", float, "X", "thin out words above this share of the corpus; 0: none"),
-    _Option(("--epochs", "--epoch"), "epochs", int, "N", "passes over the corpus"),
-    _Option(("--alpha", "--lr"), "alpha", float, "X", "first learning rate (default: skipgram 0.025, cbow 0.05)"),
-    _Option(("--min-alpha",), "min_alpha", float, "X", "last learning rate"),
-    _Option(
-        ("--cbow-gradient",),
-        "cbow_gradient",
-        str,
-        "word2vec|exact",
-        "each context gets the whole gradient, or its share",
-    ),
-    _Option(("--seed",), "seed", int, "N", "of every random draw; with --threads 1 the same seed gives the same file"),
-)
-_MACHINE = (
-    _Option(("--threads", "--workers", "--thread"), "threads", int, "N", "CPU threads (default: all cores)"),
-    _Option(("--backend",), "backend", str, "auto|native|torch", "compiled kernels or PyTorch"),
-    _Option(("--device",), "device", str, "NAME", "as torch names it"),
-)
-_CORPUS = (
-    _Option(("--min-count", "--minCount"), "min_count", int, "N", "drop words that occur less often"),
-    _Option(("--max-final-vocab",), "max_final_vocab", int, "N", "keep only the N most frequent words"),
-    _Option(("--tokenizer",), "tokenizer", str, "whitespace|words", "split at white space, or keep only Unicode words"),
-    _Option(("--encoding-errors",), "encoding_errors", str, "strict|replace", "stop at invalid UTF-8, or go on"),
-)
 
 
 def add_parser(commands: Any) -> None:
@@ -76,7 +34,7 @@ def add_parser(commands: Any) -> None:
         "-o", "--output", type=Path, required=True, metavar="OUT", help="vector file: .bin, .txt, .vec or .safetensors"
     )
     training = parser.add_argument_group("training")
-    _add_options(training, _TRAINING, TrainConfig)
+    add_options(training, TRAINING, TrainConfig)
     hidden = training.add_mutually_exclusive_group()
     for flag, value, meaning in (("--cbow-mean", True, "mean (default)"), ("--cbow-sum", False, "sum")):
         hidden.add_argument(
@@ -88,7 +46,7 @@ def add_parser(commands: Any) -> None:
             help=f"CBOW predicts from the contexts' {meaning}",
         )
     corpus = parser.add_argument_group("corpus")
-    _add_options(corpus, _CORPUS, CorpusConfig)
+    add_options(corpus, CORPUS, CorpusConfig)
     corpus.add_argument(
         "--lowercase", action="store_true", default=argparse.SUPPRESS, help="lower-case by Unicode's rules"
     )
@@ -96,45 +54,25 @@ def add_parser(commands: Any) -> None:
     corpus.add_argument("--save-vocab", type=Path, metavar="FILE", help="write `word count` lines")
     corpus.add_argument("--cache", type=Path, metavar="DIR", help="keep the encoded corpus here for the next run")
     machine = parser.add_argument_group("machine and reporting")
-    _add_options(machine, _MACHINE, TrainConfig)
+    add_options(machine, MACHINE, TrainConfig)
     machine.add_argument("--quiet", action="store_true", help="print errors only")
     add_json(machine)
     parser.set_defaults(run=run)
 
 
-def _add_options(group: Any, options: tuple[_Option, ...], config: type) -> None:
-    """Options left out stay out of the namespace, so that each default is stated once, in the configuration."""
-    defaults = {field.name: field.default for field in fields(config)}
-    for option in options:
-        default = defaults[option.field]
-        note = "" if default is None else f" (default: {default})"
-        group.add_argument(
-            *option.flags,
-            dest=option.field,
-            type=option.type,
-            default=argparse.SUPPRESS,
-            metavar=option.metavar,
-            help=option.help + note,
-        )
-
-
-def _configuration(config: type[Any], arguments: argparse.Namespace) -> Any:
-    names = {field.name for field in fields(config)}
-    return config(**{name: value for name, value in vars(arguments).items() if name in names})
-
-
 def run(arguments: argparse.Namespace) -> int:
     with exiting(ExitCode.USAGE, ValueError):
-        training = _configuration(TrainConfig, arguments)
-        corpus = _configuration(CorpusConfig, arguments)
+        training = configuration(TrainConfig, arguments)
+        corpus = configuration(CorpusConfig, arguments)
     # Told now, not after hours of training.
     with exiting(ExitCode.USAGE, VectorFileError), exiting(ExitCode.OUTPUT, OSError):
         require_target(arguments.output)
 
-    from pyembed.corpus import CorpusError, Vocabulary  # these import numba and torch
-    from pyembed.models import Word2Vec
-    from pyembed.ops import MachineError
-    from pyembed.training.loop import TrainingError
+    with quick_imports():  # of torch
+        from pyembed.corpus import CorpusError, Vocabulary
+        from pyembed.models import Word2Vec
+        from pyembed.ops import MachineError
+        from pyembed.training.loop import TrainingError
 
     with (
         exiting(ExitCode.USAGE, MachineError),

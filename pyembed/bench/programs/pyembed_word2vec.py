@@ -1,0 +1,26 @@
+"""pyembed itself, as `pyembed train` runs it."""
+
+from __future__ import annotations
+
+import time
+
+from pyembed._version import __version__
+from pyembed.bench.job import Job, Outcome
+
+INSTALL = "this is it"
+NOTE = ""
+WHOLE = True
+
+
+def installed() -> str | None:
+    return __version__
+
+
+def train(job: Job) -> Outcome:
+    from pyembed.models import Word2Vec  # imports torch
+
+    model = Word2Vec(training=job.training, min_count=job.min_count).fit_files([job.corpus], progress=False)
+    started = time.perf_counter()
+    model.wv.save(job.output)
+    stages = {**model.report.stages, "save": time.perf_counter() - started}
+    return Outcome(stages=stages, vectors=str(job.output))

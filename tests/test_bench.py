@@ -1,0 +1,283 @@
+"""`pyembed bench`: the same for all programs, turn and turn about, and what goes wrong ends nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import stat
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyembed.bench.compare import compare
+from pyembed.bench.job import Job
+from pyembed.bench.markdown import markdown
+from pyembed.bench.plot import plot, why_no_plot
+from pyembed.bench.programs import PROGRAMS, fasttext_unsupervised
+from pyembed.bench.results import Comparison, Run, Settings
+from pyembed.bench.summary import rows
+from pyembed.cli import main
+from pyembed.config import TrainConfig
+from pyembed.vectors import KeyedVectors
+
+WORDS = [f"w{number}" for number in range(40)]
+SMALL = ["--vector-size", "8", "--min-count", "1", "--threads", "1", "--rounds", "1", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    drawn = np.random.default_rng(0).choice(WORDS, (300, 12))
+    path.write_text("\n".join(" ".join(sentence) for sentence in drawn))
+    return path
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pairs") / "alike.txt"
+    path.write_text("w1 w2 3\nw3 w4 2\nw5 w6 1\nw7 w8 0\n")
+    return path
+
+
+@pytest.fixture
+def script(tmp_path: Path):
+    """script(name, text): an executable for /bin/sh."""
+
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+
+    return write
+
+
+def job(corpus: Path, folder: Path, **training: object) -> Job:
+    config = TrainConfig(vector_size=8, threads=1, **training)
+    return Job(corpus=corpus, output=folder / "vectors.bin", training=config, min_count=1, few_words=100)
+
+
+# --- From the command line, every program that is installed -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def results(corpus: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a comparison of all programs wrote."""
+    folder = tmp_path_factory.mktemp("bench") / "results"
+    assert main(["bench", str(corpus), "-o", str(folder), *SMALL, "--pairs", str(pairs), "--few-words", "1000"]) == 0
+    return folder
+
+
+def test_every_installed_program_has_a_row_with_time_memory_and_scores(results):
+    facts = json.loads((results / "bench.json").read_text())
+    assert facts["corpus"] == {"bytes": facts["corpus"]["bytes"], "words": 3600, "sentences": 300, "vocabulary": 40}
+    installed = [name for name, program in PROGRAMS.items() if program.installed()]
+    assert {"pyembed", "torch-loop"} <= set(installed)
+    assert [run["program"] for run in facts["runs"]] == installed
+    for run in facts["runs"]:
+        assert run["error"] is None
+        assert 0 < run["stages"]["train"] < run["seconds"]
+        assert 1e6 < run["peak_memory"] < 1e11
+        words = 3600 if run["whole"] else 1000
+        assert run["words_per_second"] == pytest.approx(words / run["stages"]["train"])
+        assert set(run["scores"]) == ({"alike"} if run["whole"] else set())
+
+
+def test_the_table_says_what_was_measured_with_what(results):
+    page = (results / "bench.md").read_text()
+    for said in ("pyembed | 1 |", "3,600 words", "vector size 8", "1 threads", "python 3.", "alike", "One round"):
+        assert said in page
+
+
+def test_the_plot_is_written_where_matplotlib_is(results):
+    assert (results / "bench.svg").exists() == (find_spec("matplotlib") is not None)
+
+
+def test_list_says_how_to_install_what_is_missing(capsys, monkeypatch):
+    monkeypatch.setattr(PROGRAMS["gensim"], "installed", lambda: None)
+    assert main(["bench", "--list"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^pyembed +\d", printed, re.MULTILINE)
+    assert re.search(r"^gensim +not installed: pip install gensim$", printed, re.MULTILINE)
+
+
+# --- What goes wrong --------------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_fails_is_reported_and_ends_nothing(corpus, tmp_path, monkeypatch, script, capsys):
+    python = script("python", 'echo "the disk said no" >&2; echo >&2; exit 7')
+    monkeypatch.setattr(sys, "executable", str(python))
+    code = main(["bench", str(corpus), "-o", str(tmp_path), *SMALL, "--programs", "pyembed", "torch-loop"])
+    assert code == 1  # there is nothing but failures
+    printed = capsys.readouterr()
+    assert printed.out == (tmp_path / "bench.md").read_text()
+    for program in ("pyembed", "torch-loop"):
+        assert f"{program}, epochs 1, seed 1: ended with exit code 7: the disk said no" in printed.out
+
+
+def test_vectors_that_cannot_be_read_are_a_failed_run(corpus, pairs, monkeypatch, script):
+    outcome = '{"stages": {"train": 1}, "vectors": "/nowhere/vectors.bin"}'
+    monkeypatch.setattr(sys, "executable", str(script("python", f"echo '{outcome}' > $5")))
+    training = TrainConfig(vector_size=8, threads=1)
+    settings = Settings(corpus=corpus, training=training, rounds=1, programs=("pyembed",), min_count=1, pairs=(pairs,))
+    errors = [run.error for run in compare(settings).runs]
+    assert len(errors) == len(settings.epochs)
+    assert all("its vectors cannot be read" in str(error) for error in errors)
+
+
+def test_ctrl_c_stops_the_program_and_writes_what_there_is(corpus, tmp_path, monkeypatch, script):
+    python = script("python", f"echo $$ > {tmp_path}/pid; kill -INT $PPID; sleep 60")
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert main(["bench", str(corpus), "-o", str(tmp_path), *SMALL, "--programs", "pyembed"]) == 130
+    assert "Interrupted" in (tmp_path / "bench.md").read_text()
+    assert json.loads((tmp_path / "bench.json").read_text())["runs"] == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "expected CORPUS"),
+        (["{corpus}.gz"], 2, "expected one plain text file"),
+        (["{corpus}", "--programs", "word2vec.c"], 2, "found 'word2vec.c'"),
+        (["{corpus}", "--pairs", "a/same.txt", "b/same.txt"], 2, "expected files of different names"),
+        (["{corpus}", "--vector-size", "0"], 2, "vector_size"),
+        (["no such file"], 3, "No such file"),
+        (["{corpus}", "--pairs", "no such pairs"], 3, "No such file"),
+        (["{corpus}", "--min-count", "1000000"], 3, "min_count"),
+    ],
+)
+def test_bad_arguments_are_told_before_any_run(arguments, code, message, corpus, tmp_path, capsys):
+    Path(f"{corpus}.gz").touch()
+    filled = [argument.format(corpus=corpus) for argument in arguments]
+    try:
+        found = main(["bench", "-o", str(tmp_path), *filled])
+    except SystemExit as error:
+        found = error.code
+    assert found == code
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "bench.md").exists()
+
+
+# --- The records ------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_crosses_to_another_process_unchanged(corpus, tmp_path):
+    asked = job(corpus, tmp_path, model="cbow", sample=0.5, seed=7)
+    assert Job.from_json(asked.to_json()) == asked
+
+
+def comparison(runs: list[Run], **settings: object) -> Comparison:
+    versions = {"pyembed": "1", "gensim": "2", "torch-loop": None}
+    machine = dict.fromkeys(("cpu", "system", "python", "torch", "numpy", "numba"), "x")
+    sizes = {"bytes": 10, "words": 100, "sentences": 1, "vocabulary": 1}
+    asked = Settings(corpus=Path("corpus.txt"), training=TrainConfig(), **settings)
+    return Comparison(asked, {**machine, "cores": 2, "memory": 2**33}, sizes, versions, runs)
+
+
+def a_run(program: str, seed: int, seconds: float, *, epochs: int = 1, whole: bool = True, **scores: float) -> Run:
+    rate = 100 * epochs / seconds
+    return Run(
+        program=program,
+        epochs=epochs,
+        seed=seed,
+        whole=whole,
+        seconds=2 * seconds,
+        stages={"train": seconds},
+        words_per_second=rate,
+        scores=scores,
+    )
+
+
+def test_medians_are_over_rounds_and_ratios_are_taken_round_by_round():
+    own = [a_run("pyembed", seed, seconds, s=seconds) for seed, seconds in enumerate((1.0, 10.0, 2.0), 1)]
+    other = [a_run("gensim", seed, seconds, s=0.0) for seed, seconds in enumerate((10.0, 30.0, 10.0), 1)]
+    first, second = rows(comparison([*own, *other]))
+    assert (first.program, first.train_seconds.median, first.ratio) == ("pyembed", 2.0, 1.0)
+    assert (first.scores["s"].low, first.scores["s"].high) == (1.0, 10.0)
+    assert second.train_seconds.median == 10.0
+    assert second.train_ratio == pytest.approx(5.0)  # of 10, 3 and 5; the ratio of the medians would be the same
+    assert second.ratio == pytest.approx(5.0)
+
+
+def test_a_part_of_the_corpus_compares_by_its_rate_alone():
+    runs = [a_run("pyembed", 1, 4.0, epochs=2), replace(a_run("torch-loop", 1, 1.0, whole=False), words_per_second=5.0)]
+    loop, own = rows(comparison(runs))
+    assert (loop.program, own.program) == ("torch-loop", "pyembed")
+    assert loop.train_ratio == pytest.approx(10.0)
+    assert math.isnan(loop.ratio)
+    assert "| torch-loop | - | - | - |" in markdown(comparison(runs))
+
+
+def test_failed_runs_count_for_nothing():
+    failed = Run(program="gensim", epochs=1, seed=1, error="out of memory")
+    found = comparison([a_run("pyembed", 1, 1.0), failed])
+    assert [row.program for row in rows(found)] == ["pyembed"]
+    assert "gensim, epochs 1, seed 1: out of memory" in markdown(found)
+
+
+def test_a_plot_needs_scores_and_matplotlib(tmp_path):
+    assert "--pairs" in str(why_no_plot(comparison([a_run("pyembed", 1, 1.0)])))
+    scored = comparison([a_run("pyembed", 1, 1.0, alike=50.0)], pairs=(Path("alike.txt"),))
+    if find_spec("matplotlib") is None:
+        assert "pip install matplotlib" in str(why_no_plot(scored))
+    else:
+        assert why_no_plot(scored) is None
+        plot(scored, tmp_path / "plot.svg")
+        assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
+
+
+# --- The program fasttext ---------------------------------------------------------------------------------------------
+
+FASTTEXT = """
+echo "$@" > "$0.asked"
+while [ "$1" != -output ]; do shift; done
+printf 'Read 0M words\\nNumber of words:  2\\nNumber of labels: 0\\n' >&2
+sleep 0.2
+printf '\\rProgress: 100.0%% ETA: 0h 0m\\n' >&2
+printf '2 1\\nw1 1\\nw2 2\\n' > "$2.vec"
+"""
+
+
+@pytest.fixture
+def without_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(fasttext_unsupervised, "_PACKAGES", ())
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("without_package")
+def test_fasttext_on_the_path_is_asked_for_word2vec_and_its_phases_are_told_apart(corpus, tmp_path, script):
+    program = script("fasttext", FASTTEXT)
+    assert fasttext_unsupervised.installed() == str(program)
+    outcome = fasttext_unsupervised.train(job(corpus, tmp_path, window=3, sample=0.01, epochs=2))
+    words = (tmp_path / "fasttext.asked").read_text().split()
+    asked = dict(zip(words[1::2], words[2::2], strict=True))
+    assert words[0] == "skipgram"
+    for option, value in {"ws": "3", "t": "0.01", "epoch": "2", "minn": "0", "maxn": "0", "thread": "11"}.items():
+        assert asked[f"-{option}"] == value
+    assert outcome.stages["read"] < 0.2 <= outcome.stages["train"]
+    assert KeyedVectors.load(outcome.vectors).index_to_key == ["w1", "w2"]
+
+
+@pytest.mark.usefixtures("without_package")
+def test_fasttext_that_fails_says_why(corpus, tmp_path, script):
+    script("fasttext", 'echo "cannot open the model" >&2; exit 1')
+    with pytest.raises(RuntimeError, match="cannot open the model"):
+        fasttext_unsupervised.train(job(corpus, tmp_path))
+
+
+def test_rounds_take_turns_and_have_seeds_of_their_own(corpus, monkeypatch, script):
+    monkeypatch.setattr(sys, "executable", str(script("python", "exit 1")))
+    training = TrainConfig(vector_size=8, threads=1)
+    programs = ("pyembed", "torch-loop")
+    settings = Settings(corpus=corpus, training=training, epochs=(1, 3), rounds=2, programs=programs, min_count=1)
+    order = [(run.program, run.epochs, run.seed) for run in compare(settings).runs]
+    once = [("pyembed", 1), ("pyembed", 3), ("torch-loop", 1)]
+    assert order == [(program, epochs, seed) for seed in (1, 2) for program, epochs in once]
