@@ -6,8 +6,8 @@
 namespace pyembed::PE_ISA {
 
 // Columns d .. of a window: the hidden vector is the contexts' sum times share.
-template <bool Tail>
-PE_INLINE void sum_contexts(const StepWindow& window, int64_t d, int tail, float share, float* hidden) {
+template <bool Tail, class Window>
+PE_INLINE void sum_contexts(const Window& window, int64_t d, int tail, float share, float* hidden) {
   Float sum = zero();
   for (int64_t c = 0; c < window.context_count; ++c) {
     const float* in = window.context_rows[c] + d;
@@ -16,8 +16,8 @@ PE_INLINE void sum_contexts(const StepWindow& window, int64_t d, int tail, float
   store(hidden + d, sum * broadcast(share));
 }
 
-template <bool Tail>
-PE_INLINE void cbow_update_columns(const StepWindow& window, int N, int64_t d, int tail, float context_share,
+template <bool Tail, class Window>
+PE_INLINE void cbow_update_columns(const Window& window, int N, int64_t d, int tail, float context_share,
                                    const float* hidden_vector, const float* errors) {
   const auto get = [=](const float* p) { return Tail ? load_first(p, tail) : load(p); };
   const auto put = [=](float* p, Float x) { Tail ? store_first(p, x, tail) : store(p, x); };
@@ -36,7 +36,8 @@ PE_INLINE void cbow_update_columns(const StepWindow& window, int N, int64_t d, i
   }
 }
 
-PE_INLINE void cbow_window(const StepWindow& window, int N, const CbowOptions& options, int64_t D,
+template <class Window>
+PE_INLINE void cbow_window(const Window& window, int N, const CbowOptions& options, int64_t D,
                            const StepScratch& scratch, LossLanes& loss) {
   const float share = options.mean ? 1.0f / static_cast<float>(window.context_count) : 1.0f;
   const float context_share = options.mean && options.exact_gradient ? share : 1.0f;
@@ -48,16 +49,18 @@ PE_INLINE void cbow_window(const StepWindow& window, int N, const CbowOptions& o
   float* const hidden_row[1] = {scratch.hidden};
   for_each_group(N, [&](auto group, int n) {
     constexpr int G = decltype(group)::value;
-    score_group<1, G>(hidden_row, window.output_rows + n, D, n == 0, broadcast(window.rate), scratch.errors + n, loss);
-    split_exponent(loss);
+    score_group<1, G>(hidden_row, window.output_rows + n, D, n == 0, window.rate, scratch.errors + n, loss,
+                      [](int64_t) PE_LAMBDA {});
   });
 
   for (d = 0; d + kWidth <= D; d += kWidth) {
-    window.prefetch.columns(d);
+    window.prefetch.while_scoring(d);
+    window.prefetch.while_updating(d);
     cbow_update_columns<false>(window, N, d, 0, context_share, scratch.hidden, scratch.errors);
   }
   if (tail) {
-    window.prefetch.columns(d);
+    window.prefetch.while_scoring(d);
+    window.prefetch.while_updating(d);
     cbow_update_columns<true>(window, N, d, tail, context_share, scratch.hidden, scratch.errors);
   }
 }
@@ -69,7 +72,7 @@ LossSum cbow_range(const TokenBlock& block, const Draws& draws, const CbowOption
   const StepScratch scratch = carve(draws, tables.dimensions, memory);
   LossLanes loss = no_loss();
   const auto count = output_count<N>(draws);
-  const auto step = [&](const StepWindow& window) {
+  const auto step = [&](const auto& window) PE_LAMBDA {
     cbow_window(window, count, options, tables.dimensions, scratch, loss);
     return int64_t{1};
   };

@@ -1,6 +1,7 @@
 // The CPU kernels of one instruction set, and the choice among them at run time.
 #pragma once
 
+#include "kernels/pairs.h"
 #include "kernels/training.h"
 
 namespace pyembed {
@@ -20,6 +21,12 @@ struct CpuKernels {
   // ids first), repeated [count]: two of the outputs are the same row. lanes: [1 + K, 8], scratch.
   void (*draw_windows)(const Draws& draws, uint64_t first, int64_t count, const int32_t* centers, uint64_t* lanes,
                        int32_t* radius, int32_t* outputs, uint8_t* repeated);
+
+  // Negatives of the positions first .. first + count - 1, each position's own: ids [count, K].
+  void (*draw_negatives)(const Draws& draws, uint64_t first, int64_t count, int32_t* ids);
+
+  PairKernels<float> pairs;
+  PairKernels<double> double_pairs;
 };
 
 // The kernels of each instruction set; null where this build or this processor lacks it.

@@ -5,7 +5,6 @@
 namespace pyembed::PE_ISA {
 
 constexpr int kDrawLanes = kWidth / 2;  // lanes of Wide
-constexpr int kDrawAhead = 256;         // windows drawn at a time: their outputs stay in the first-level cache
 
 PE_INLINE Wide all_lanes(uint64_t x) { return Wide{} + x; }
 
@@ -39,26 +38,27 @@ PE_INLINE void random_lanes(uint64_t seed, uint32_t epoch, Stream stream, uint32
   words[3] = c3;
 }
 
-// Radii of the centers at positions first .. first + count - 1, into radius [at least count].
-inline void draw_radii(const Draws& draws, uint64_t first, int64_t count, int32_t* radius) {
-  const uint64_t past_last = first + static_cast<uint64_t>(count);
-  for (uint64_t index = first >> 2; 4 * index < past_last; index += kDrawLanes) {
+// Radii of the centers at positions first .. first + count - 1. radius: [count + 4 * kWidest], scratch; returns where
+// in it the first center's is.
+inline const int32_t* draw_radii(const Draws& draws, uint64_t first, int64_t count, int32_t* radius) {
+  const uint64_t past_last = first + static_cast<uint64_t>(count), four = first >> 2;
+  for (uint64_t index = four; 4 * index < past_last; index += kDrawLanes) {
     Wide words[4];
     random_lanes(draws.seed, draws.epoch, Stream::radius, 0, counting_from(index), words);
-    uint64_t scaled[4][kDrawLanes];  // high half: radius - 1
-    PE_UNROLL
-    for (int word = 0; word < 4; ++word) {
-      const Wide product = multiply_low(words[word], all_lanes(static_cast<uint64_t>(draws.window)));
-      __builtin_memcpy(scaled[word], &product, sizeof product);
-    }
+    uint64_t pairs[2][kDrawLanes];  // the radii of two positions in each lane
+    const auto radii_of = [&](int word) PE_LAMBDA {
+      return (multiply_low(words[word], all_lanes(static_cast<uint64_t>(draws.window))) >> 32) + all_lanes(1);
+    };
+    const Wide low = radii_of(0) | radii_of(1) << 32, high = radii_of(2) | radii_of(3) << 32;
+    __builtin_memcpy(pairs[0], &low, sizeof low);
+    __builtin_memcpy(pairs[1], &high, sizeof high);
+    int32_t* const to = radius + 4 * (index - four);
     for (int lane = 0; lane < kDrawLanes; ++lane) {
-      for (int word = 0; word < 4; ++word) {
-        const uint64_t position = 4 * (index + static_cast<uint64_t>(lane)) + static_cast<uint64_t>(word);
-        if (position < first || position >= past_last) continue;
-        radius[position - first] = 1 + static_cast<int32_t>(scaled[word][lane] >> 32);
-      }
+      __builtin_memcpy(to + 4 * lane, &pairs[0][lane], 8);
+      __builtin_memcpy(to + 4 * lane + 2, &pairs[1][lane], 8);
     }
   }
+  return radius + (first & 3);
 }
 
 PE_INLINE Wide noise_lanes(const Draws& draws, Wide column_word, Wide accept_word) {
@@ -67,6 +67,19 @@ PE_INLINE Wide noise_lanes(const Draws& draws, Wide column_word, Wide accept_wor
   const Wide entry = gather(reinterpret_cast<const uint64_t*>(draws.alias_table), column);  // threshold low, alias high
   const Wide accept = (Wide)((accept_word & low_half) < (entry & low_half));
   return (accept & column) | (~accept & (entry >> 32));
+}
+
+// Where the negatives of the windows at positions first, first + 1, ... are drawn: at the first of each pool.
+PE_INLINE Wide negatives_index(const Draws& draws, uint64_t first) {
+  if (draws.sharing <= kPerWindow) return counting_from(first);
+  uint64_t lanes[kDrawLanes];
+  for (int i = 0; i < kDrawLanes; ++i) {
+    const uint64_t position = first + static_cast<uint64_t>(i);
+    lanes[i] = position - position % static_cast<uint64_t>(draws.sharing);
+  }
+  Wide index;
+  __builtin_memcpy(&index, lanes, sizeof index);
+  return index;
 }
 
 // Outputs of the centers at positions first .. first + count - 1, whose ids are given: outputs [count, 1 + K], the
@@ -83,7 +96,7 @@ inline void draw_outputs(const Draws& draws, uint64_t first, int64_t count, cons
   for (int64_t begin = 0; begin < count; begin += kDrawLanes) {
     const int used = count - begin < kDrawLanes ? static_cast<int>(count - begin) : kDrawLanes;
     for (int i = 0; i < used; ++i) lanes[i] = static_cast<uint32_t>(centers[begin + i]);
-    const Wide index = counting_from(first + static_cast<uint64_t>(begin));
+    const Wide index = negatives_index(draws, first + static_cast<uint64_t>(begin));
     for (int j = 0; j < draws.negative; j += 2) {
       Wide words[4];
       random_lanes(draws.seed, draws.epoch, Stream::negative, static_cast<uint32_t>(j / 2), index, words);
@@ -101,6 +114,22 @@ inline void draw_outputs(const Draws& draws, uint64_t first, int64_t count, cons
       repeated[begin + i] = same[i] != 0;
     }
   }
+}
+
+// Where the rows of these ids begin. The stride is below 2^32 bytes.
+template <class Element>
+PE_INLINE void find_rows(const int32_t* ids, int64_t count, Element* table, int64_t stride, Element** rows) {
+  const Wide bytes = all_lanes(static_cast<uint64_t>(stride) * sizeof(Element));
+  const Wide base = all_lanes(reinterpret_cast<uintptr_t>(table));
+  typedef int32_t Ids __attribute__((vector_size(4 * kDrawLanes)));
+  int64_t i = 0;
+  for (; i + kDrawLanes <= count; i += kDrawLanes) {
+    Ids some;
+    __builtin_memcpy(&some, ids + i, sizeof some);
+    const Wide found = base + multiply_low(__builtin_convertvector(some, Wide), bytes);
+    __builtin_memcpy(rows + i, &found, sizeof found);
+  }
+  for (; i < count; ++i) rows[i] = table + ids[i] * stride;
 }
 
 }  // namespace pyembed::PE_ISA

@@ -1,19 +1,22 @@
 // The random decisions of a window, integers only, so every executor agrees bit for bit.
-// Spec: pyembed/reference.py section 2.
+// Spec: pyembed/reference.py sections 2 and 3.1.
 #pragma once
 
 #include "kernels/philox.h"
 
 namespace pyembed {
 
-enum class Stream : uint32_t { keep = 0, radius = 1, negative = 2, initial = 3 };
+enum class Stream : uint32_t { keep = 0, radius = 1, negative = 2, initial = 3, rounding = 4 };
+
+constexpr int kPerPair = 0, kPerWindow = 1;  // values of Draws::sharing
 
 // What every draw of windows depends on beside the position.
 struct Draws {
   const uint32_t* alias_table;  // [vocabulary, 2]: threshold, alias
   uint32_t vocabulary;          // V, below 2^31
   int window;                   // W, largest radius
-  int negative;                 // K, negatives a window
+  int negative;                 // K, negatives of a pair
+  int sharing;                  // whose they are: kPerPair, kPerWindow, or the number of windows in a pool
   uint64_t seed;
   uint32_t epoch;
 };
@@ -37,11 +40,17 @@ PE_HD PE_INLINE uint32_t noise_id(const Draws& draws, uint32_t column_word, uint
   return accept_word < entry[0] ? column : entry[1];
 }
 
-// The K negatives of the center at this position; ids [K].
-PE_HD PE_INLINE void negative_ids(const Draws& draws, uint64_t position, int32_t* ids) {
-  for (int j = 0; j < draws.negative; j += 2) {
-    const Words4 words =
-        random_words(draws.seed, draws.epoch, Stream::negative, position, static_cast<uint32_t>(j / 2));
+// The K negatives of context number `context` of the window at this position, of any context unless every pair has its
+// own; ids [K].
+PE_HD PE_INLINE void negative_ids(const Draws& draws, uint64_t position, int64_t context, int32_t* ids) {
+  uint32_t slot = 0;
+  if (draws.sharing == kPerPair) {
+    slot = static_cast<uint32_t>(context * ((draws.negative + 1) / 2));
+  } else {
+    position -= position % static_cast<uint64_t>(draws.sharing);
+  }
+  for (int j = 0; j < draws.negative; j += 2, ++slot) {
+    const Words4 words = random_words(draws.seed, draws.epoch, Stream::negative, position, slot);
     ids[j] = static_cast<int32_t>(noise_id(draws, words.word[0], words.word[1]));
     if (j + 1 < draws.negative) ids[j + 1] = static_cast<int32_t>(noise_id(draws, words.word[2], words.word[3]));
   }

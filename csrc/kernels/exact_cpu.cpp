@@ -1,6 +1,8 @@
-// The exact kernels. Implements pyembed/reference.py sections 4 to 7; may differ from it in the order of summation
+// The exact kernels. Implements pyembed/reference.py sections 4 to 8; may differ from it in the order of summation
 // only.
 #include "kernels/exact.h"
+
+#include <algorithm>
 
 #include "kernels/pair_math.h"
 
@@ -15,6 +17,7 @@ struct ExactWindow {
   const int32_t* outputs;
   int64_t output_count;
   Real scale;
+  RoundingBits* rounding;
 };
 
 // Errors replace scores: scores[n] becomes scale * (sigmoid - label), or 0 for a negative that equals the center.
@@ -34,12 +37,12 @@ double errors_and_loss(const ExactWindow<Real>& window, Real* scores) {
 }
 
 // Copies `width` columns from `column` of the given rows into old [count, kExactColumns].
-template <class Real>
-void copy_columns(const Real* table, int64_t stride, const int32_t* rows, int64_t count, int64_t column, int64_t width,
-                  Real* old) {
+template <class Element, class Real>
+void copy_columns(const Element* table, int64_t stride, const int32_t* rows, int64_t count, int64_t column,
+                  int64_t width, Real* old) {
   for (int64_t r = 0; r < count; ++r) {
-    const Real* row = table + rows[r] * stride + column;
-    for (int64_t d = 0; d < width; ++d) old[r * kExactColumns + d] = row[d];
+    const Element* row = table + rows[r] * stride + column;
+    for (int64_t d = 0; d < width; ++d) old[r * kExactColumns + d] = value_of(row[d]);
   }
 }
 
@@ -47,7 +50,7 @@ int64_t columns_from(int64_t column, int64_t dimensions) {
   return dimensions - column < kExactColumns ? dimensions - column : kExactColumns;
 }
 
-// Calls window_step for each center that has contexts, with `ids` filled.
+// Calls window_step for each center that has contexts, or for each pair where every pair has its own negatives.
 template <class Real, class WindowStep>
 LossSum for_each_window(const TokenBlock& block, const Draws& draws, const Scale& scale, const WindowIds& ids,
                         const WindowStep& window_step) {
@@ -61,30 +64,42 @@ LossSum for_each_window(const TokenBlock& block, const Draws& draws, const Scale
     if (span.contexts() == 0) continue;
     for (int64_t c = 0; c < span.contexts(); ++c) ids.contexts[c] = block.ids[span.context(c, center)];
     ids.outputs[0] = block.ids[center];
-    negative_ids(draws, position, ids.outputs + 1);
     const double factor = scale.rate ? -learning_rate(block, *scale.rate, center) : scale.constant;
-    const LossSum window = window_step(
-        ExactWindow<Real>{ids.contexts, span.contexts(), ids.outputs, 1 + draws.negative, static_cast<Real>(factor)});
-    total.loss += window.loss;
-    total.pairs += window.pairs;
+    RoundingBits rounding(draws, position);
+    const int64_t at_once = draws.sharing == kPerPair ? 1 : span.contexts();
+    for (int64_t c = 0; c < span.contexts(); c += at_once) {
+      negative_ids(draws, position, c, ids.outputs + 1);
+      const LossSum window = window_step(ExactWindow<Real>{ids.contexts + c, at_once, ids.outputs, 1 + draws.negative,
+                                                           static_cast<Real>(factor), &rounding});
+      total.loss += window.loss;
+      total.pairs += window.pairs;
+    }
   }
   return total;
 }
 
-template <class Real>
-LossSum skipgram_exact_window(const ExactWindow<Real>& window, const Tables<Real>& read, const Tables<Real>& write,
-                              Real* scratch) {
+// Adds `width` columns to those of a row.
+template <class Element, class Real>
+void add_columns(Element* row, const Real* delta, int64_t width, RoundingBits& rounding) {
+  for (int64_t d = 0; d < width; ++d) add_to(row[d], delta[d], rounding);
+}
+
+template <class Element, class Real>
+LossSum skipgram_exact_window(const ExactWindow<Real>& window, const Tables<Element>& read,
+                              const Tables<Element>& write, Real* scratch) {
   const int64_t C = window.context_count, N = window.output_count;
   Real* scores = scratch;  // [C, N]
   Real* old_in = scores + C * N;
   Real* old_out = old_in + C * kExactColumns;
+  Real* out_delta = old_out + N * kExactColumns;
+  Real* in_delta = out_delta + N * kExactColumns;
   double loss = 0;
   for (int64_t c = 0; c < C; ++c) {
-    const Real* in = read.in + window.contexts[c] * read.in_stride;
+    const Element* in = read.in + window.contexts[c] * read.in_stride;
     for (int64_t n = 0; n < N; ++n) {
-      const Real* out = read.out + window.outputs[n] * read.out_stride;
+      const Element* out = read.out + window.outputs[n] * read.out_stride;
       Real score = 0;
-      for (int64_t d = 0; d < read.dimensions; ++d) score += in[d] * out[d];
+      for (int64_t d = 0; d < read.dimensions; ++d) score += value_of(in[d]) * value_of(out[d]);
       scores[c * N + n] = score;
     }
     loss += errors_and_loss(window, scores + c * N);
@@ -93,24 +108,29 @@ LossSum skipgram_exact_window(const ExactWindow<Real>& window, const Tables<Real
     const int64_t width = columns_from(column, read.dimensions);
     copy_columns(read.in, read.in_stride, window.contexts, C, column, width, old_in);
     copy_columns(read.out, read.out_stride, window.outputs, N, column, width, old_out);
+    std::fill_n(out_delta, N * kExactColumns, Real(0));
     for (int64_t c = 0; c < C; ++c) {
-      Real* in = write.in + window.contexts[c] * write.in_stride + column;
+      std::fill_n(in_delta, kExactColumns, Real(0));
       for (int64_t n = 0; n < N; ++n) {
-        Real* out = write.out + window.outputs[n] * write.out_stride + column;
         const Real error = scores[c * N + n];
         for (int64_t d = 0; d < width; ++d) {
-          in[d] += error * old_out[n * kExactColumns + d];
-          out[d] += error * old_in[c * kExactColumns + d];
+          in_delta[d] += error * old_out[n * kExactColumns + d];
+          out_delta[n * kExactColumns + d] += error * old_in[c * kExactColumns + d];
         }
       }
+      add_columns(write.in + window.contexts[c] * write.in_stride + column, in_delta, width, *window.rounding);
+    }
+    for (int64_t n = 0; n < N; ++n) {
+      Element* out = write.out + window.outputs[n] * write.out_stride + column;
+      add_columns(out, out_delta + n * kExactColumns, width, *window.rounding);
     }
   }
   return {loss, C};
 }
 
-template <class Real>
-LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& options, const Tables<Real>& read,
-                          const Tables<Real>& write, Real* scratch) {
+template <class Element, class Real>
+LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& options, const Tables<Element>& read,
+                          const Tables<Element>& write, Real* scratch) {
   const int64_t C = window.context_count, N = window.output_count;
   const Real share = options.mean ? Real(1) / static_cast<Real>(C) : Real(1);
   const Real context_share = options.mean && options.exact_gradient ? share : Real(1);
@@ -121,8 +141,8 @@ LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& op
   const auto sum_contexts = [&](int64_t column, int64_t width) {
     for (int64_t d = 0; d < width; ++d) hidden[d] = 0;
     for (int64_t c = 0; c < C; ++c) {
-      const Real* in = read.in + window.contexts[c] * read.in_stride + column;
-      for (int64_t d = 0; d < width; ++d) hidden[d] += in[d];
+      const Element* in = read.in + window.contexts[c] * read.in_stride + column;
+      for (int64_t d = 0; d < width; ++d) hidden[d] += value_of(in[d]);
     }
     for (int64_t d = 0; d < width; ++d) hidden[d] *= share;
   };
@@ -132,8 +152,8 @@ LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& op
     const int64_t width = columns_from(column, read.dimensions);
     sum_contexts(column, width);
     for (int64_t n = 0; n < N; ++n) {
-      const Real* out = read.out + window.outputs[n] * read.out_stride + column;
-      for (int64_t d = 0; d < width; ++d) scores[n] += hidden[d] * out[d];
+      const Element* out = read.out + window.outputs[n] * read.out_stride + column;
+      for (int64_t d = 0; d < width; ++d) scores[n] += hidden[d] * value_of(out[d]);
     }
   }
   const double loss = errors_and_loss(window, scores);
@@ -142,16 +162,16 @@ LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& op
     sum_contexts(column, width);
     for (int64_t d = 0; d < width; ++d) hidden_gradient[d] = 0;
     for (int64_t n = 0; n < N; ++n) {
-      const Real* out = read.out + window.outputs[n] * read.out_stride + column;
-      for (int64_t d = 0; d < width; ++d) hidden_gradient[d] += scores[n] * out[d];
+      const Element* out = read.out + window.outputs[n] * read.out_stride + column;
+      for (int64_t d = 0; d < width; ++d) hidden_gradient[d] += scores[n] * value_of(out[d]);
     }
+    for (int64_t d = 0; d < width; ++d) hidden_gradient[d] *= context_share;
     for (int64_t n = 0; n < N; ++n) {
-      Real* out = write.out + window.outputs[n] * write.out_stride + column;
-      for (int64_t d = 0; d < width; ++d) out[d] += scores[n] * hidden[d];
+      Element* out = write.out + window.outputs[n] * write.out_stride + column;
+      for (int64_t d = 0; d < width; ++d) add_to(out[d], scores[n] * hidden[d], *window.rounding);
     }
     for (int64_t c = 0; c < C; ++c) {
-      Real* in = write.in + window.contexts[c] * write.in_stride + column;
-      for (int64_t d = 0; d < width; ++d) in[d] += context_share * hidden_gradient[d];
+      add_columns(write.in + window.contexts[c] * write.in_stride + column, hidden_gradient, width, *window.rounding);
     }
   }
   return {loss, 1};
@@ -159,29 +179,32 @@ LossSum cbow_exact_window(const ExactWindow<Real>& window, const CbowOptions& op
 
 }  // namespace
 
-template <class Real>
-LossSum skipgram_exact(const TokenBlock& block, const Draws& draws, const Scale& scale, const Tables<Real>& read,
-                       const Tables<Real>& write, const WindowIds& ids, Real* scratch) {
-  return for_each_window<Real>(block, draws, scale, ids, [&](const ExactWindow<Real>& window) {
+template <class Element>
+LossSum skipgram_exact(const TokenBlock& block, const Draws& draws, const Scale& scale, const Tables<Element>& read,
+                       const Tables<Element>& write, const WindowIds& ids, Arithmetic<Element>* scratch) {
+  return for_each_window<Arithmetic<Element>>(block, draws, scale, ids, [&](const auto& window) {
     return skipgram_exact_window(window, read, write, scratch);
   });
 }
 
-template <class Real>
+template <class Element>
 LossSum cbow_exact(const TokenBlock& block, const Draws& draws, const CbowOptions& options, const Scale& scale,
-                   const Tables<Real>& read, const Tables<Real>& write, const WindowIds& ids, Real* scratch) {
-  return for_each_window<Real>(block, draws, scale, ids, [&](const ExactWindow<Real>& window) {
+                   const Tables<Element>& read, const Tables<Element>& write, const WindowIds& ids,
+                   Arithmetic<Element>* scratch) {
+  return for_each_window<Arithmetic<Element>>(block, draws, scale, ids, [&](const auto& window) {
     return cbow_exact_window(window, options, read, write, scratch);
   });
 }
 
-#define PE_INSTANTIATE(Real)                                                                                \
-  template LossSum skipgram_exact<Real>(const TokenBlock&, const Draws&, const Scale&, const Tables<Real>&, \
-                                        const Tables<Real>&, const WindowIds&, Real*);                      \
-  template LossSum cbow_exact<Real>(const TokenBlock&, const Draws&, const CbowOptions&, const Scale&,      \
-                                    const Tables<Real>&, const Tables<Real>&, const WindowIds&, Real*);
+#define PE_INSTANTIATE(Element)                                                                                   \
+  template LossSum skipgram_exact<Element>(const TokenBlock&, const Draws&, const Scale&, const Tables<Element>&, \
+                                           const Tables<Element>&, const WindowIds&, Arithmetic<Element>*);       \
+  template LossSum cbow_exact<Element>(const TokenBlock&, const Draws&, const CbowOptions&, const Scale&,         \
+                                       const Tables<Element>&, const Tables<Element>&, const WindowIds&,          \
+                                       Arithmetic<Element>*);
 PE_INSTANTIATE(float)
 PE_INSTANTIATE(double)
+PE_INSTANTIATE(BFloat16)
 #undef PE_INSTANTIATE
 
 }  // namespace pyembed

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/cpu_kernels.h"
 
@@ -10,6 +11,8 @@
 
 #define PE_ISA avx2
 PE_TARGET_BEGIN("avx2,fma,bmi2")
+#include "kernels/unroll.h"
+//
 #include "kernels/simd_avx2.h"
 //
 #include "kernels/isa_kernels.h"

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/cpu_kernels.h"
 
@@ -10,6 +11,8 @@
 
 #define PE_ISA avx512
 PE_TARGET_BEGIN("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2,bmi2")
+#include "kernels/unroll.h"
+//
 #include "kernels/simd_avx512.h"
 //
 #include "kernels/isa_kernels.h"

@@ -11,15 +11,25 @@
 #include "kernels/scores.h"
 #include "kernels/skipgram_simd.h"
 #include "kernels/cbow_simd.h"
+#include "kernels/draw_negatives_simd.h"
+#include "kernels/pair_rows_simd.h"
+#include "kernels/pairs_simd.h"
 
 namespace pyembed::PE_ISA {
 
 inline void draw_windows(const Draws& draws, uint64_t first, int64_t count, const int32_t* centers, uint64_t* lanes,
                          int32_t* radius, int32_t* outputs, uint8_t* repeated) {
-  draw_radii(draws, first, count, radius);
+  for (int64_t begin = 0; begin < count; begin += kDrawAhead) {
+    const int64_t some = count - begin < kDrawAhead ? count - begin : kDrawAhead;
+    int32_t scratch[kRadii];
+    const int32_t* const drawn = draw_radii(draws, first + static_cast<uint64_t>(begin), some, scratch);
+    __builtin_memcpy(radius + begin, drawn, static_cast<size_t>(some) * sizeof *drawn);
+  }
   draw_outputs(draws, first, count, centers, lanes, outputs, repeated);
 }
 
-constexpr CpuKernels entries(const char* name) { return {name, skipgram_step, cbow_step, draw_windows}; }
+constexpr CpuKernels entries(const char* name) {
+  return {name, skipgram_step, cbow_step, draw_windows, draw_negatives, pair_entries<float>(), pair_entries<double>()};
+}
 
 }  // namespace pyembed::PE_ISA

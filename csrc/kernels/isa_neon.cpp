@@ -7,10 +7,13 @@
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/cpu_kernels.h"
 
 #define PE_ISA neon
+#include "kernels/unroll.h"
+//
 #include "kernels/simd_128.h"
 //
 #include "kernels/isa_kernels.h"

@@ -8,10 +8,13 @@
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/cpu_kernels.h"
 
 #define PE_ISA plain
+#include "kernels/unroll.h"
+//
 #include "kernels/simd_128.h"
 //
 #include "kernels/isa_kernels.h"

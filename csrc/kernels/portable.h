@@ -16,6 +16,13 @@
 #define PE_INLINE inline
 #endif
 
+// After a lambda's parameters: its body always becomes part of the caller's.
+#if defined(__GNUC__) || defined(__clang__)
+#define PE_LAMBDA __attribute__((always_inline))
+#else
+#define PE_LAMBDA
+#endif
+
 // Before a loop over registers: fully unrolled, so that the compiler keeps the array it walks in registers.
 #if defined(__clang__)
 #define PE_UNROLL PE_PRAGMA(clang loop unroll(full))
@@ -40,6 +47,16 @@ PE_INLINE void prefetch_to_write(const void* address) {
   __asm__ volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
 #elif defined(__GNUC__)
   __builtin_prefetch(address, 1);
+#else
+  (void)address;
+#endif
+}
+
+PE_INLINE void prefetch_to_read(const void* address) {
+#if defined(PE_X86)
+  __asm__ volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(address)));
+#elif defined(__GNUC__)
+  __builtin_prefetch(address, 0);
 #else
   (void)address;
 #endif

@@ -4,56 +4,36 @@
 
 namespace pyembed::PE_ISA {
 
-// What the lanes stand for in the scores [B, G] of a group, register by register.
-template <int Scores, int G>
-struct Roles {
-  static constexpr int kRegisters = (Scores + kWidth - 1) / kWidth;
-  LaneRoles lanes[kRegisters];
-
-  PE_INLINE explicit Roles(bool with_center) {
-    for (int r = 0; r < kRegisters; ++r) {
-      float used[kWidth], label[kWidth], sign[kWidth];
-      for (int i = 0; i < kWidth; ++i) {
-        const int score = r * kWidth + i;
-        used[i] = score < Scores ? 1.0f : 0.0f;
-        label[i] = with_center && score % G == 0 ? 1.0f : 0.0f;
-        sign[i] = 1.0f - 2.0f * label[i];
-      }
-      lanes[r] = {load(used), load(label), load(sign)};
-    }
-  }
-};
-
 // Step sizes of B contexts with G outputs, into errors [B, G] (whole registers are written). with_center: the first of
-// the outputs is the center.
-template <int B, int G>
-PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, bool with_center, Float rate,
-                           float* errors, LossLanes& loss) {
+// the outputs is the center. meanwhile(d): called for each register of columns.
+template <int B, int G, class Meanwhile>
+PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, bool with_center, float rate,
+                           float* errors, LossLanes& loss, const Meanwhile& meanwhile) {
+  const float *in[B], *out[G];
+  unrolled<B>([&](auto b) PE_LAMBDA { in[b] = in_rows[b]; });
+  unrolled<G>([&](auto g) PE_LAMBDA { out[g] = out_rows[g]; });
   Float dots[B * G];
-  PE_UNROLL
-  for (int i = 0; i < B * G; ++i) dots[i] = zero();
-  const auto accumulate = [&](const auto& load_columns) {
-    Float in[B];
-    PE_UNROLL
-    for (int b = 0; b < B; ++b) in[b] = load_columns(in_rows[b]);
-    PE_UNROLL
-    for (int g = 0; g < G; ++g) {
-      const Float out = load_columns(out_rows[g]);
-      PE_UNROLL
-      for (int b = 0; b < B; ++b) dots[b * G + g] = fma(in[b], out, dots[b * G + g]);
-    }
+  unrolled<B * G>([&](auto i) PE_LAMBDA { dots[i] = zero(); });
+  const auto accumulate = [&](const auto& load_columns) PE_LAMBDA {
+    Float columns[B];
+    unrolled<B>([&](auto b) PE_LAMBDA { columns[b] = load_columns(in[b]); });
+    unrolled<G>([&](auto g) PE_LAMBDA {
+      const Float of_output = in_register(load_columns(out[g]));
+      unrolled<B>([&](auto b) PE_LAMBDA { dots[b * G + g] = fma(columns[b], of_output, dots[b * G + g]); });
+    });
   };
   int64_t d = 0;
-  for (; d + kWidth <= D; d += kWidth) accumulate([d](const float* row) { return load(row + d); });
+  for (; d + kWidth <= D; d += kWidth) {
+    meanwhile(d);
+    accumulate([d](const float* row) PE_LAMBDA { return load(row + d); });
+  }
   const int tail = static_cast<int>(D - d);
-  if (tail) accumulate([d, tail](const float* row) { return load_first(row + d, tail); });
+  if (tail) accumulate([d, tail](const float* row) PE_LAMBDA { return load_first(row + d, tail); });
 
-  const Roles<B * G, G> roles(with_center);
-  constexpr int R = Roles<B * G, G>::kRegisters;
+  constexpr int R = (B * G + kWidth - 1) / kWidth;
   Float scores[R];
   row_sums(dots, scores);
-  PE_UNROLL
-  for (int r = 0; r < R; ++r) store(errors + r * kWidth, step_sizes(scores[r], roles.lanes[r], rate, loss));
+  store_step_sizes<B * G, G>(scores, with_center, rate, errors, loss);
 }
 
 // Calls f(constant G, first output) for each group of a window of any number of outputs.

@@ -8,6 +8,8 @@ typedef float Float __attribute__((vector_size(16)));
 typedef int32_t Int __attribute__((vector_size(16)));
 typedef uint64_t Wide __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
+constexpr int kTileContexts = 2;     // contexts scored together with kGroup outputs, as many as the registers hold
+constexpr int kUpdateRegisters = 1;  // of columns updated together, likewise
 
 PE_INLINE Float zero() { return Float{0, 0, 0, 0}; }
 PE_INLINE Float broadcast(float x) { return Float{x, x, x, x}; }
@@ -30,8 +32,19 @@ PE_INLINE Float fma(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
 #else
 PE_INLINE Float fma(Float a, Float b, Float c) { return a * b + c; }
 #endif
-PE_INLINE Float max(Float a, Float b) { return a > b ? a : b; }
-PE_INLINE Float where_negative(Float x, Float yes, Float no) { return x < 0 ? yes : no; }
+PE_INLINE Float reciprocal(Float x) { return broadcast(1.0f) / x; }
+
+// The bound where x is beyond it; a NaN stays one.
+PE_INLINE Float at_least(float bound, Float x) { return x < bound ? broadcast(bound) : x; }
+PE_INLINE Float at_most(float bound, Float x) { return x > bound ? broadcast(bound) : x; }
+
+// The first Count lanes of x, the others of other.
+template <int Count>
+PE_INLINE Float first_or(Float x, Float other) {
+  return Int{0, 1, 2, 3} < Count ? x : other;
+}
+
+PE_INLINE Float in_register(Float x) { return x; }  // nothing here folds loads into arithmetic
 
 // Products of the low halves of each lane.
 PE_INLINE Wide multiply_low(Wide a, Wide b) { return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF); }
@@ -41,13 +54,12 @@ PE_INLINE Wide gather(const uint64_t* table, Wide index) { return Wide{table[ind
 template <int M, int R>
 PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
   static_assert(M <= 4 * R, "a register for each four sums");
-  for (int r = 0; r < R; ++r) {
-    const auto sum = [&](int i) {
-      const Float row = i < M ? x[i < M ? i : 0] : zero();
-      return (row[0] + row[1]) + (row[2] + row[3]);
-    };
-    sums[r] = Float{sum(4 * r), sum(4 * r + 1), sum(4 * r + 2), sum(4 * r + 3)};
-  }
+  unrolled<R>([&](auto r) PE_LAMBDA {
+    constexpr int i = 4 * decltype(r)::value;
+    const auto sum = [](Float row) PE_LAMBDA { return (row[0] + row[1]) + (row[2] + row[3]); };
+    sums[r] = Float{sum(row_or_zero<i>(x)), sum(row_or_zero<i + 1>(x)), sum(row_or_zero<i + 2>(x)),
+                    sum(row_or_zero<i + 3>(x))};
+  });
 }
 
 }  // namespace pyembed::PE_ISA

@@ -7,6 +7,8 @@ using Float = __m256;
 typedef int32_t Int __attribute__((vector_size(32)));
 typedef uint64_t Wide __attribute__((vector_size(32)));
 constexpr int kWidth = 8;
+constexpr int kTileContexts = 2;     // contexts scored together with kGroup outputs, as many as the registers hold
+constexpr int kUpdateRegisters = 1;  // of columns updated together, likewise
 
 PE_INLINE Float zero() { return _mm256_setzero_ps(); }
 PE_INLINE Float broadcast(float x) { return _mm256_set1_ps(x); }
@@ -18,8 +20,23 @@ PE_INLINE __m256i first_lanes(int n) {
 PE_INLINE Float load_first(const float* p, int n) { return _mm256_maskload_ps(p, first_lanes(n)); }
 PE_INLINE void store_first(float* p, Float x, int n) { _mm256_maskstore_ps(p, first_lanes(n), x); }
 PE_INLINE Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
-PE_INLINE Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
-PE_INLINE Float where_negative(Float x, Float yes, Float no) { return _mm256_blendv_ps(no, yes, x); }
+PE_INLINE Float reciprocal(Float x) { return broadcast(1.0f) / x; }
+
+// The bound where x is beyond it; a NaN stays one.
+PE_INLINE Float at_least(float bound, Float x) { return _mm256_max_ps(broadcast(bound), x); }
+PE_INLINE Float at_most(float bound, Float x) { return _mm256_min_ps(broadcast(bound), x); }
+
+// The first Count lanes of x, the others of other.
+template <int Count>
+PE_INLINE Float first_or(Float x, Float other) {
+  return _mm256_blend_ps(other, x, (1 << Count) - 1);
+}
+
+// Loads x once, where compilers would fold the load into each use.
+PE_INLINE Float in_register(Float x) {
+  __asm__("" : "+x"(x));
+  return x;
+}
 
 // Products of the low halves of each lane.
 PE_INLINE Wide multiply_low(Wide a, Wide b) { return (Wide)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
@@ -36,11 +53,14 @@ PE_INLINE Float sum_quads(Float a, Float b, Float c, Float d) {
 template <int M, int R>
 PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
   static_assert(M <= 8 * R, "a register for each eight sums");
-  for (int r = 0; r < R; ++r) {
-    const auto at = [&](int i) { return 8 * r + i < M ? x[8 * r + i < M ? 8 * r + i : 0] : zero(); };
-    const Float low = sum_quads(at(0), at(1), at(2), at(3)), high = sum_quads(at(4), at(5), at(6), at(7));
+  unrolled<R>([&](auto r) PE_LAMBDA {
+    const auto quads = [&](auto q) PE_LAMBDA {
+      constexpr int i = 8 * decltype(r)::value + 4 * decltype(q)::value;
+      return sum_quads(row_or_zero<i>(x), row_or_zero<i + 1>(x), row_or_zero<i + 2>(x), row_or_zero<i + 3>(x));
+    };
+    const Float low = quads(std::integral_constant<int, 0>{}), high = quads(std::integral_constant<int, 1>{});
     sums[r] = _mm256_permute2f128_ps(low, high, 0x20) + _mm256_permute2f128_ps(low, high, 0x31);
-  }
+  });
 }
 
 }  // namespace pyembed::PE_ISA

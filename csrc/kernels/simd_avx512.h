@@ -7,6 +7,8 @@ using Float = __m512;
 typedef int32_t Int __attribute__((vector_size(64)));
 typedef uint64_t Wide __attribute__((vector_size(64)));
 constexpr int kWidth = 16;
+constexpr int kTileContexts = 4;     // contexts scored together with kGroup outputs, as many as the registers hold
+constexpr int kUpdateRegisters = 2;  // of columns updated together, likewise
 
 PE_INLINE Float zero() { return _mm512_setzero_ps(); }
 PE_INLINE Float broadcast(float x) { return _mm512_set1_ps(x); }
@@ -16,9 +18,26 @@ PE_INLINE __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n)
 PE_INLINE Float load_first(const float* p, int n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
 PE_INLINE void store_first(float* p, Float x, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), x); }
 PE_INLINE Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
-PE_INLINE Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
-PE_INLINE Float where_negative(Float x, Float yes, Float no) {
-  return _mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(x)), no, yes);
+// 1 / x but for the last bit or two: a step of Newton's method doubles the guess's 14 bits.
+PE_INLINE Float reciprocal(Float x) {
+  const Float guess = _mm512_rcp14_ps(x);
+  return fma(guess, fma(-x, guess, broadcast(1.0f)), guess);
+}
+
+// The bound where x is beyond it; a NaN stays one.
+PE_INLINE Float at_least(float bound, Float x) { return _mm512_max_ps(broadcast(bound), x); }
+PE_INLINE Float at_most(float bound, Float x) { return _mm512_min_ps(broadcast(bound), x); }
+
+// The first Count lanes of x, the others of other.
+template <int Count>
+PE_INLINE Float first_or(Float x, Float other) {
+  return Count == kWidth ? x : _mm512_mask_mov_ps(other, first_lanes(Count), x);
+}
+
+// Loads x once, where compilers would fold the load into each use.
+PE_INLINE Float in_register(Float x) {
+  __asm__("" : "+v"(x));
+  return x;
 }
 
 // Products of the low halves of each lane.
@@ -34,18 +53,20 @@ PE_INLINE Float sum_quads(Float a, Float b, Float c, Float d) {
   return _mm512_shuffle_ps(ab, cd, 0x44) + _mm512_shuffle_ps(ab, cd, 0xEE);
 }
 
-// Lane i of sums[0] is the sum of all lanes of x[i].
-template <int M>
-PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[1]) {
-  static_assert(M <= 16, "one register of sums");
-  Float quads[4];
-  for (int q = 0; q < 4; ++q) {
-    const auto at = [&](int i) { return 4 * q + i < M ? x[4 * q + i < M ? 4 * q + i : 0] : zero(); };
-    quads[q] = 4 * q < M ? sum_quads(at(0), at(1), at(2), at(3)) : zero();
-  }
-  const Float low = _mm512_shuffle_f32x4(quads[0], quads[1], 0x88) + _mm512_shuffle_f32x4(quads[0], quads[1], 0xDD);
-  const Float high = _mm512_shuffle_f32x4(quads[2], quads[3], 0x88) + _mm512_shuffle_f32x4(quads[2], quads[3], 0xDD);
-  sums[0] = _mm512_shuffle_f32x4(low, high, 0x88) + _mm512_shuffle_f32x4(low, high, 0xDD);
+// Lane i of sums[r] is the sum of all lanes of x[16r + i].
+template <int M, int R>
+PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
+  static_assert(M <= 16 * R, "a register for each sixteen sums");
+  unrolled<R>([&](auto r) PE_LAMBDA {
+    Float quads[4];
+    unrolled<4>([&](auto q) PE_LAMBDA {
+      constexpr int i = 16 * decltype(r)::value + 4 * decltype(q)::value;
+      quads[q] = sum_quads(row_or_zero<i>(x), row_or_zero<i + 1>(x), row_or_zero<i + 2>(x), row_or_zero<i + 3>(x));
+    });
+    const Float low = _mm512_shuffle_f32x4(quads[0], quads[1], 0x88) + _mm512_shuffle_f32x4(quads[0], quads[1], 0xDD);
+    const Float high = _mm512_shuffle_f32x4(quads[2], quads[3], 0x88) + _mm512_shuffle_f32x4(quads[2], quads[3], 0xDD);
+    sums[r] = _mm512_shuffle_f32x4(low, high, 0x88) + _mm512_shuffle_f32x4(low, high, 0xDD);
+  });
 }
 
 }  // namespace pyembed::PE_ISA

@@ -3,71 +3,93 @@
 
 namespace pyembed::PE_ISA {
 
-// exp(-x) for x >= 0, relative error below 3e-7; from 87 on it stays at exp(-87).
-//   2^y = 2^integer * 2^rest, |rest| <= 1/2, the latter as a polynomial of degree 6 with coefficients (ln 2)^k / k!,
-//   evaluated in three parts at once, because its latency counts.
-PE_INLINE Float exp_of_minus(Float x) {
-  const Float y = max(x * broadcast(-1.44269504088896341f), broadcast(-125.5f));
+// 2^y for y in [-126, 126], relative error below 3e-7: 2^integer * 2^rest, |rest| <= 1/2, the latter as the polynomial
+// of degree 5 of least relative error (Remez), evaluated in parts at once, because its latency counts.
+PE_INLINE Float power_of_two(Float y) {
   const Float integer_bias =
       broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds, and leaves the integer in the low bits
   const Float biased = y + integer_bias;
   const Float rest = y - (biased - integer_bias);
   const Float square = rest * rest;
-  const Float low = fma(rest, broadcast(0.69314718056f), broadcast(1.0f));
-  const Float middle = fma(rest, broadcast(0.05550410866f), broadcast(0.24022650696f));
-  const Float high =
-      fma(square, broadcast(0.00015403530f), fma(rest, broadcast(0.00133335581f), broadcast(0.00961812911f)));
+  const Float low = fma(rest, broadcast(0.69314694f), broadcast(1.00000012f));
+  const Float middle = fma(rest, broadcast(0.055507131f), broadcast(0.240221202f));
+  const Float high = fma(rest, broadcast(0.00132764725f), broadcast(0.00967554096f));
   const Float power = fma(square, fma(square, high, middle), low);
   return (Float)((Int)power + ((Int)biased << 23));
 }
 
-// Losses add up as log(product) + linear: one multiplication a score instead of one logarithm.
-//   log(1 + exp(s)) = max(s, 0) + log(1 + exp(-|s|)), and the product's exponent is split off before it can overflow.
+// Losses add up as the logarithm of a product: one multiplication a score instead of one logarithm. The product's
+// exponent is split off before it can overflow.
 struct LossLanes {
   Float product;
-  Int exponent;
-  Float linear;
+  Int exponent;  // biased by 127 a split
+  Float excess;  // powers of two of losses beyond what one factor holds
+  int64_t splits;
 };
 
-PE_INLINE LossLanes no_loss() { return {broadcast(1.0f), Int{}, zero()}; }
+constexpr int64_t kSplits = 1 << 20;  // before which the exponents must be taken out of the lanes
 
-// Between two calls the product may take up to 100 factors, each from 1 to 2.
-PE_INLINE void split_exponent(LossLanes& loss) {
-  const Int bits = (Int)loss.product;
-  loss.exponent += (bits >> 23) - 127;
-  loss.product = (Float)((bits & 0x007FFFFF) | 0x3F800000);
-}
+PE_INLINE LossLanes no_loss() { return {broadcast(1.0f), Int{}, zero(), 0}; }
 
-// The sum so far, taken out of the lanes: soon enough, and float32 lanes lose nothing that float64 would keep.
+// The sum so far, taken out of the lanes.
 inline double take_loss(LossLanes& loss) {
-  float product[kWidth], linear[kWidth];
+  float product[kWidth], excess[kWidth];
   store(product, loss.product);
-  store(linear, loss.linear);
-  double total = 0;
+  store(excess, loss.excess);
+  double natural = 0, powers = 0;
   for (int lane = 0; lane < kWidth; ++lane) {
-    total += linear[lane] + std::log(static_cast<double>(product[lane])) + loss.exponent[lane] * 0.693147180559945309;
+    natural += std::log(static_cast<double>(product[lane]));
+    powers += static_cast<double>(loss.exponent[lane] - 127 * loss.splits) + static_cast<double>(excess[lane]);
   }
   loss = no_loss();
-  return total;
+  return natural + powers * 0.693147180559945309;
 }
 
-// What the lanes of a register of scores stand for.
-struct LaneRoles {
-  Float used;   // 1, or 0 for a lane that holds no score
-  Float label;  // 1 for the center, else 0
-  Float sign;   // -1 for the center, else 1: loss = log(1 + exp(sign * score))
-};
+// What turns scores into powers of two, and tells the centers from the negatives: log2(e), for every G-th lane from
+// the one before `first` on, where the center stands, minus that.
+template <int G>
+PE_INLINE Float signed_log2e(int first, bool with_center) {
+  struct Lanes {
+    float value[2][kWidth + G];
+    constexpr Lanes() : value{} {
+      for (int i = 0; i < kWidth + G; ++i) {
+        value[0][i] = 1.44269504f;
+        value[1][i] = i % G == 0 ? -1.44269504f : 1.44269504f;
+      }
+    }
+  };
+  alignas(64) static constexpr Lanes lanes;
+  return load(lanes.value[with_center] + first % G);
+}
 
-// Returns rate * (label - sigmoid(score)), 0 in unused lanes, and adds the losses.
-PE_INLINE Float step_sizes(Float score, const LaneRoles& lanes, Float rate, LossLanes& loss) {
-  const Float magnitude = max(score, -score);
-  const Float decay = exp_of_minus(magnitude);
-  const Float upper = broadcast(1.0f) / (broadcast(1.0f) + decay);  // sigmoid(|score|)
-  const Float probability = where_negative(score, decay * upper, upper);
-  loss.product *= fma(lanes.used, decay, broadcast(1.0f));
-  // max gives its second operand where one is no number: a score that is none makes the loss none, and is noticed
-  loss.linear = fma(lanes.used, max(zero(), lanes.sign * score), loss.linear);
-  return (lanes.label - probability) * (rate * lanes.used);
+// Returns rate * (label - sigmoid(score)) and adds the losses of the first `Used` lanes. factors: signed_log2e();
+// rate_factor: -rate * ln 2.
+//   With z = score for a negative, -score for the center: loss = log(1 + exp(z)), derivative exp(z) / (1 + exp(z)).
+template <int Used>
+PE_INLINE Float step_sizes(Float score, Float factors, Float rate_factor, LossLanes& loss) {
+  const Float exponent = score * factors;
+  const Float clamped = at_most(126.0f, exponent);
+  const Float growth = power_of_two(at_least(-126.0f, clamped));
+  const Float sum = broadcast(1.0f) + growth;
+  const Float probability = growth * reciprocal(sum);
+  loss.product = first_or<Used>(loss.product * sum, loss.product);
+  loss.excess = first_or<Used>(loss.excess + (exponent - clamped), loss.excess);
+  const Int bits = (Int)loss.product;
+  loss.exponent += bits >> 23;
+  loss.product = (Float)((bits & 0x007FFFFF) | 0x3F800000);
+  ++loss.splits;
+  return probability * (factors * rate_factor);
+}
+
+// Step sizes of `Count` scores, of which every G-th from the first on is a center's if with_center. Whole registers are
+// written.
+template <int Count, int G, int R>
+PE_INLINE void store_step_sizes(const Float (&scores)[R], bool with_center, float rate, float* sizes, LossLanes& loss) {
+  const Float rate_factor = broadcast(rate * -0.693147181f);
+  unrolled<R>([&](auto r) PE_LAMBDA {
+    constexpr int first = decltype(r)::value * kWidth, used = Count - first < kWidth ? Count - first : kWidth;
+    store(sizes + first, step_sizes<used>(scores[r], signed_log2e<G>(first, with_center), rate_factor, loss));
+  });
 }
 
 }  // namespace pyembed::PE_ISA

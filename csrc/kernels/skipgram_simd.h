@@ -2,88 +2,105 @@
 // Implements pyembed/reference.py sections 5 and 7, sequential; may differ in the order of summation, and applies the
 // updates of a context that stands twice in a window one after the other. PE_ISA names the namespace.
 //
-// First all step sizes of the window, in tiles of two contexts; then the rows, a register's columns at a time: the
+// First all step sizes of the window, a tile of contexts at a time; then the rows, a few columns at a time: the
 // outputs' columns stay in registers, as they were and as they become, while every context passes by.
 #pragma once
 
 namespace pyembed::PE_ISA {
 
-// Step sizes of all contexts with G outputs, into tiles [(C + 1) / 2, kTile], each [2, G].
-template <int G>
-PE_INLINE void score_contexts(const StepWindow& window, float* const* out_rows, int64_t D, bool with_center,
-                              float* tiles, LossLanes& loss) {
-  const Float rate = broadcast(window.rate);
+// Step sizes of all contexts with G outputs, into errors [C, G].
+template <int G, class Window>
+PE_INLINE void score_contexts(const Window& window, float* const* out_rows, int64_t D, bool with_center, float* errors,
+                              LossLanes& loss) {
+  const auto score = [&](auto contexts, int64_t c) PE_LAMBDA {
+    constexpr int B = decltype(contexts)::value;
+    score_group<B, G>(window.context_rows + c, out_rows, D, with_center, window.rate, errors + c * G, loss,
+                      [&](int64_t d) PE_LAMBDA {
+                        if (c == 0) window.prefetch.while_scoring(d);
+                      });
+  };
   int64_t c = 0;
-  for (; c + 2 <= window.context_count; c += 2, tiles += kTile) {
-    score_group<2, G>(window.context_rows + c, out_rows, D, with_center, rate, tiles, loss);
-    split_exponent(loss);
+  for (; c + kTileContexts <= window.context_count; c += kTileContexts) {
+    score(std::integral_constant<int, kTileContexts>{}, c);
   }
-  if (c < window.context_count) {
-    score_group<1, G>(window.context_rows + c, out_rows, D, with_center, rate, tiles, loss);
-    split_exponent(loss);
+  switch (window.context_count - c) {
+    case 1:
+      return score(std::integral_constant<int, 1>{}, c);
+    case 2:
+      return score(std::integral_constant<int, 2>{}, c);
+    case 3:
+      return score(std::integral_constant<int, 3>{}, c);
+    default:
+      return;
   }
 }
 
-// Updates the `Tail ? tail : kWidth` columns from d of G outputs and all contexts. in_before: those columns of the
-// contexts as the window found them [C, kWidth], or null where no other outputs have changed them.
-template <int G, bool Tail, class InBefore>
-PE_INLINE void update_columns(const StepWindow& window, float* const* out_rows, int64_t d, int tail, const float* tiles,
+// Updates the columns from d of G outputs and all contexts: M registers, or where Tail the first `tail` of one.
+// in_before: those columns of the contexts as the window found them [C, M * kWidth], or null where no other outputs
+// have changed them.
+template <int G, int M, bool Tail, class Window, class InBefore>
+PE_INLINE void update_columns(const Window& window, float* const* out_rows, int64_t d, int tail, const float* errors,
                               InBefore in_before) {
-  const auto get = [=](const float* p) { return Tail ? load_first(p, tail) : load(p); };
-  const auto put = [=](float* p, Float x) { Tail ? store_first(p, x, tail) : store(p, x); };
-  Float out[G], out_changed[G];
-  PE_UNROLL
-  for (int g = 0; g < G; ++g) out[g] = out_changed[g] = get(out_rows[g] + d);
-  const auto update_context = [&](int64_t c, const float* errors) {
+  const auto get = [=](const float* p) PE_LAMBDA { return Tail ? load_first(p, tail) : load(p); };
+  const auto put = [=](float* p, Float x) PE_LAMBDA { Tail ? store_first(p, x, tail) : store(p, x); };
+  Float out[G * M], out_changed[G * M];
+  unrolled<G * M>([&](auto i) PE_LAMBDA { out[i] = out_changed[i] = get(out_rows[i / M] + d + i % M * kWidth); });
+  for (int64_t c = 0; c < window.context_count; ++c, errors += G) {
     float* const row = window.context_rows[c] + d;
-    Float in_changed = get(row), in = in_changed;
-    if constexpr (!std::is_null_pointer_v<InBefore>) in = load(in_before + c * kWidth);
-    PE_UNROLL
-    for (int g = 0; g < G; ++g) {
+    Float in[M], in_changed[M];
+    unrolled<M>([&](auto m) PE_LAMBDA {
+      in[m] = in_changed[m] = get(row + m * kWidth);
+      if constexpr (!std::is_null_pointer_v<InBefore>) in[m] = load(in_before + (c * M + m) * kWidth);
+    });
+    unrolled<G>([&](auto g) PE_LAMBDA {
       const Float error = broadcast(errors[g]);
-      in_changed = fma(error, out[g], in_changed);
-      out_changed[g] = fma(error, in, out_changed[g]);
-    }
-    put(row, in_changed);
-  };
-  int64_t c = 0;
-  for (; c + 2 <= window.context_count; c += 2, tiles += kTile) {
-    update_context(c, tiles);
-    update_context(c + 1, tiles + G);
+      unrolled<M>([&](auto m) PE_LAMBDA {
+        in_changed[m] = fma(error, out[g * M + m], in_changed[m]);
+        out_changed[g * M + m] = fma(error, in[m], out_changed[g * M + m]);
+      });
+    });
+    unrolled<M>([&](auto m) PE_LAMBDA { put(row + m * kWidth, in_changed[m]); });
   }
-  if (c < window.context_count) update_context(c, tiles);
-  PE_UNROLL
-  for (int g = 0; g < G; ++g) put(out_rows[g] + d, out_changed[g]);
+  unrolled<G * M>([&](auto i) PE_LAMBDA { put(out_rows[i / M] + d + i % M * kWidth, out_changed[i]); });
 }
 
 // Count: int, or a constant of at most kGroup, for which no context's columns need be kept between groups.
 template <class Count>
-PE_INLINE void skipgram_window(const StepWindow& window, Count N, int64_t D, const StepScratch& scratch,
+PE_INLINE void skipgram_window(const StepWindow<Count>& window, int64_t D, const StepScratch& scratch,
                                LossLanes& loss) {
-  const int64_t C = window.context_count, group_size = (C + 1) / 2 * kTile;
-  const auto tiles = [&](int n) { return scratch.errors + n / kGroup * group_size; };
-  for_each_group(N, [&](auto group, int n) {
-    score_contexts<decltype(group)::value>(window, window.output_rows + n, D, n == 0, tiles(n), loss);
+  const Count N = window.N;
+  const int64_t C = window.context_count;
+  const auto errors = [&](int n) { return scratch.errors + n * C; };
+  for_each_group(N, [&](auto group, int n) PE_LAMBDA {
+    score_contexts<decltype(group)::value>(window, window.output_rows + n, D, n == 0, errors(n), loss);
   });
-  const auto update = [&](auto is_tail, int64_t d, int tail) {
+  const auto update = [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+    constexpr int M = decltype(registers)::value;
     constexpr bool Tail = decltype(is_tail)::value;
-    window.prefetch.columns(d);
+    for (int m = 0; m < M; ++m) window.prefetch.while_updating(d + m * kWidth);
     if constexpr (std::is_same_v<Count, int>) {
       for (int64_t c = 0; c < C; ++c) {
-        const float* const row = window.context_rows[c] + d;
-        store(scratch.in_before + c * kWidth, Tail ? load_first(row, tail) : load(row));
+        for (int m = 0; m < M; ++m) {
+          const float* const row = window.context_rows[c] + d + m * kWidth;
+          store(scratch.in_before + (c * M + m) * kWidth, Tail ? load_first(row, tail) : load(row));
+        }
       }
       const float* const in_before = scratch.in_before;
-      for_each_group(N, [&](auto group, int n) {
-        update_columns<decltype(group)::value, Tail>(window, window.output_rows + n, d, tail, tiles(n), in_before);
+      for_each_group(N, [&](auto group, int n) PE_LAMBDA {
+        update_columns<decltype(group)::value, M, Tail>(window, window.output_rows + n, d, tail, errors(n), in_before);
       });
     } else {
-      update_columns<Count::value, Tail>(window, window.output_rows, d, tail, tiles(0), nullptr);
+      update_columns<Count::value, M, Tail>(window, window.output_rows, d, tail, errors(0), nullptr);
     }
   };
+  using One = std::integral_constant<int, 1>;
+  using Several = std::integral_constant<int, kUpdateRegisters>;
   int64_t d = 0;
-  for (; d + kWidth <= D; d += kWidth) update(std::false_type{}, d, 0);
-  if (d < D) update(std::true_type{}, d, static_cast<int>(D - d));
+  for (; d + Several::value * kWidth <= D; d += Several::value * kWidth) update(Several{}, std::false_type{}, d, 0);
+  if constexpr (Several::value > 1) {
+    for (; d + kWidth <= D; d += kWidth) update(One{}, std::false_type{}, d, 0);
+  }
+  if (d < D) update(One{}, std::true_type{}, d, static_cast<int>(D - d));
 }
 
 // N: the number of outputs where it is common enough for code of its own, else 0.
@@ -93,8 +110,8 @@ LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables
   const StepScratch scratch = carve(draws, tables.dimensions, memory);
   LossLanes loss = no_loss();
   const auto count = output_count<N>(draws);
-  const auto step = [&](const StepWindow& window) {
-    skipgram_window(window, count, tables.dimensions, scratch, loss);
+  const auto step = [&](const auto& window) PE_LAMBDA {
+    skipgram_window(window, tables.dimensions, scratch, loss);
     return window.context_count;
   };
   return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);

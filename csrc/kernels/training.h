@@ -21,10 +21,10 @@ struct TokenBlock {
 };
 
 // Two tables of D columns; a stride is the distance of two rows, in elements.
-template <class Real>
+template <class Element>
 struct Tables {
-  Real* in;   // [V, D], vectors of contexts
-  Real* out;  // [V, D], vectors of centers and negatives
+  Element* in;   // [V, D], vectors of contexts
+  Element* out;  // [V, D], vectors of centers and negatives
   int64_t dimensions;
   int64_t in_stride;
   int64_t out_stride;

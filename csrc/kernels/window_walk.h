@@ -1,18 +1,26 @@
-// Walks the windows of a range of centers for a SIMD training step: draws ahead, prefetches the rows of the window
-// after next, and hands each window to the model. PE_ISA names the namespace.
+// Walks the windows of a range of centers for a SIMD training step: draws ahead, finds the rows, and hands each window
+// to the model with what is to be prefetched meanwhile. PE_ISA names the namespace.
 #pragma once
 
 namespace pyembed::PE_ISA {
 
-// Rows to bring into the cache while a window trains: those that the window kLookAhead later needs first.
+// Rows to bring into the cache while a window trains: those that the window kLookAhead later needs first. Spread over
+// all of the window's work, for the processor can wait for a few lines at a time only, and stalls when there are more.
+template <class Count>
 struct Prefetch {
-  const float* const* rows;  // [1 + N]: of the token that enters the window, of the outputs
-  int count;
+  const float* entering;      // the token that enters the window
+  float* const* output_rows;  // [N]
+  Count N;
 
-  // One register's columns of every row; spread over the update loop so that no burst fills the line buffers.
-  PE_INLINE void columns(int64_t column) const {
+  // Columns of the rows that scoring brings in, and of those that the update does.
+  PE_INLINE void while_scoring(int64_t column) const {
     if (kWidth < 16 && column % 16 != 0) return;  // once a cache line
-    for (int i = 0; i < count; ++i) prefetch_to_write(rows[i] + column);
+    prefetch_to_write(entering + column);
+    for (int n = 0; n < N / 3; ++n) prefetch_to_write(output_rows[n] + column);
+  }
+  PE_INLINE void while_updating(int64_t column) const {
+    if (kWidth < 16 && column % 16 != 0) return;
+    for (int n = N / 3; n < N; ++n) prefetch_to_write(output_rows[n] + column);
   }
 };
 
@@ -26,14 +34,21 @@ PE_INLINE auto output_count(const Draws& draws) {
   }
 }
 
-// What a model sees of a window.
+// What a model sees of a window. Count: int, or a constant.
+template <class Count>
 struct StepWindow {
   float* const* context_rows;  // [context_count]
   int64_t context_count;       // > 0
   float* const* output_rows;   // [N]
   float rate;
-  Prefetch prefetch;
+  Count N;
+  Prefetch<Count> prefetch;
 };
+
+// Copies whole runs of pointers, at least count.
+PE_INLINE void copy_runs(float* const* from, int64_t count, float** to) {
+  for (int64_t i = 0; i < count; i += kRun) __builtin_memcpy(to + i, from + i, kRun * sizeof(float*));
+}
 
 // Calls step(window), which returns its number of pairs or windows, keeps its losses in `loss`, and may count on
 // distinct rows of outputs. N: the number of outputs, known at compile time where that pays.
@@ -44,39 +59,47 @@ PE_INLINE LossSum walk_windows(Count N, const TokenBlock& block, const Draws& dr
   if (begin >= end) return {0, 0};
   LossSum sum{0, 0};
   const RepeatedOutputs repeated{scratch.copies, scratch.before, N, tables.dimensions};
+  const int64_t W = draws.window;
+  const double slope = (rate.end - rate.begin) / static_cast<double>(block.center_end - block.center_begin);
   SentenceCursor cursor = sentence_of(block, begin);
   for (int64_t first = begin; first < end; first += kDrawAhead) {
     const int64_t last = end - first < kDrawAhead ? end : first + kDrawAhead;
     const int64_t drawn = (block.tokens - last < kLookAhead ? block.tokens : last + kLookAhead) - first;
     const uint64_t position = block.first_position + static_cast<uint64_t>(first);
-    draw_radii(draws, position, last - first, scratch.radius);
+    const int32_t* const radius = draw_radii(draws, position, last - first, scratch.radius);
     draw_outputs(draws, position, drawn, block.ids + first, scratch.lanes, scratch.outputs, scratch.repeated);
+    find_rows(scratch.outputs, drawn * N, tables.out, tables.out_stride, scratch.drawn_rows);
+    const int64_t from = first < W ? 0 : first - W;
+    const int64_t to = block.tokens - last < W + kLookAhead ? block.tokens : last + W + kLookAhead;
+    float** const token_rows = scratch.token_rows + W - first;  // of token t at [t]
+    find_rows(block.ids + from, to - from, tables.in, tables.in_stride, token_rows + from);
     for (int64_t center = first; center < last; ++center) {
       cursor.advance_to(center);
       const int64_t w = center - first;
-      const Span span = window_span(cursor, center, scratch.radius[w]);
+      const Span span = window_span(cursor, center, radius[w]);
       const int64_t C = span.contexts();
       if (C == 0) continue;
-      const float lr = static_cast<float>(learning_rate(block, rate, center));
-      const int32_t* outputs = scratch.outputs + w * N;
-      float** row = scratch.context_rows;
-      for (int64_t token = span.first; token < span.past_last; ++token) {
-        *row = tables.in + block.ids[token] * tables.in_stride;
-        row += token != center;
+      copy_runs(token_rows + center - W, W, scratch.context_rows);
+      copy_runs(token_rows + center + 1, W, scratch.context_rows + W);
+      float* const* output_rows = scratch.drawn_rows + w * N;
+      if (scratch.repeated[w]) {
+        for (int n = 0; n < N; ++n) scratch.output_rows[n] = output_rows[n];
+        repeated.redirect(scratch.outputs + w * N, scratch.output_rows);
+        output_rows = scratch.output_rows;
       }
-      for (int n = 0; n < N; ++n) scratch.output_rows[n] = tables.out + outputs[n] * tables.out_stride;
-      const int64_t entering = center + kLookAhead + draws.window;
-      const int32_t* ahead = scratch.outputs + (w + kLookAhead < drawn ? w + kLookAhead : w) * N;
-      scratch.ahead_rows[0] = tables.in + block.ids[entering < block.tokens ? entering : center] * tables.in_stride;
-      for (int n = 0; n < N; ++n) scratch.ahead_rows[1 + n] = tables.out + ahead[n] * tables.out_stride;
-      if (scratch.repeated[w]) repeated.redirect(outputs, scratch.output_rows);
-      const Prefetch prefetch{scratch.ahead_rows, 1 + N};
-      const int64_t pairs = step(StepWindow{scratch.context_rows, C, scratch.output_rows, lr, prefetch});
-      if (scratch.repeated[w]) sum.loss -= repeated.merge(outputs, scratch.output_rows) * static_cast<double>(pairs);
+      const int64_t entering = center + kLookAhead + W, ahead = w + kLookAhead < drawn ? w + kLookAhead : w;
+      const Prefetch<Count> prefetch{token_rows[entering < to ? entering : center], scratch.drawn_rows + ahead * N, N};
+      const float lr = static_cast<float>(rate.begin + slope * static_cast<double>(center - block.center_begin));
+      const int64_t pairs =
+          step(StepWindow<Count>{scratch.context_rows + W - (center - span.first), C, output_rows, lr, N, prefetch});
+      if (scratch.repeated[w]) {
+        sum.loss -= repeated.merge(scratch.outputs + w * N, scratch.output_rows) * static_cast<double>(pairs);
+      }
       sum.pairs += pairs;
     }
-    sum.loss += take_loss(loss);
+    if (loss.splits > kSplits) sum.loss += take_loss(loss);
   }
+  sum.loss += take_loss(loss);
   return sum;
 }
 
