@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args
 Model = Literal["skipgram", "cbow"]
 Backend = Literal["auto", "native", "torch"]
 CbowGradient = Literal["word2vec", "exact"]
+TableDtype = Literal["float32", "bfloat16"]
+NegativesFrom = Literal["pair", "window", "pool"]
 Tokenizer = Literal["whitespace", "words"]
 EncodingErrors = Literal["strict", "replace"]
 
@@ -91,7 +93,12 @@ class TrainConfig:
     window: int = 5
     """Largest distance between a center and a context, in kept tokens. 1 to 1,000; word2vec's default."""
     negative: int = 5
-    """Negatives drawn for each window. 1 to 1,000; word2vec's default."""
+    """K, the negatives that a pair is trained with. 1 to 1,000; word2vec's default."""
+    negatives_from: NegativesFrom = "window"
+    """Who shares negatives: every `pair` has its own, as word2vec; all pairs of a `window`; or a `pool` of windows.
+    A window is one pair of CBOW."""
+    pool: int = 4
+    """Neighbouring windows that share negatives, 2 to 64. Only read where negatives_from is `pool`."""
     ns_exponent: float = 0.75
     """Negatives are drawn in proportion to count ** ns_exponent. Any finite number; word2vec's default."""
     sample: float = 1e-3
@@ -114,12 +121,16 @@ class TrainConfig:
     """`native` insists on the compiled kernels, `torch` on the PyTorch fallback, `auto` takes the faster at hand."""
     device: str = "cpu"
     """Where the tables live, as torch names it: "cpu", "cuda", "cuda:1"."""
+    table_dtype: TableDtype = "float32"
+    """Type of the tables' elements; `bfloat16` halves their memory and is rounded stochastically to."""
 
     def __post_init__(self) -> None:
         _require_choice("model", self.model, Model)
         _require_int("vector_size", self.vector_size, 1, 65_536)
         _require_int("window", self.window, 1, 1_000)
         _require_int("negative", self.negative, 1, 1_000)
+        _require_choice("negatives_from", self.negatives_from, NegativesFrom)
+        _require_int("pool", self.pool, 2, 64)
         _require(_is_number(self.ns_exponent), "ns_exponent", "a finite number", self.ns_exponent)
         _require(_is_number(self.sample) and 0 <= self.sample <= 1, "sample", "a number from 0 to 1", self.sample)
         _require_int("epochs", self.epochs, 1, 2**32 - 1)
@@ -138,12 +149,18 @@ class TrainConfig:
             _require_int("threads", self.threads, 1, 4_096)
         _require_int("seed", self.seed, 0, 2**63 - 1)
         _require_choice("backend", self.backend, Backend)
+        _require_choice("table_dtype", self.table_dtype, TableDtype)
         _require(isinstance(self.device, str), "device", "the name of a torch device", self.device)
 
     @property
     def learning_rate(self) -> float:
         """alpha, or the model's default where it is None."""
         return DEFAULT_ALPHA[self.model] if self.alpha is None else self.alpha
+
+    @property
+    def sharing(self) -> int:
+        """negatives_from and pool as one number, the `sharing` of reference.py section 3.1."""
+        return {"pair": 0, "window": 1, "pool": self.pool}[self.negatives_from]
 
     @property
     def thread_count(self) -> int:

@@ -18,13 +18,13 @@ Letters and names, the same in every file of the project:
     position    int64 index of a token: in the corpus (section 2, keep), or in the epoch's stream of kept tokens (else)
 
 As in word2vec.c, the in_vectors of a window's contexts meet the out_vectors of its center and negatives, so that the
-negatives of a window belong to its center and are shared by all its contexts.
+negatives of a window belong to its center and are shared by all its contexts, unless section 3.1 is told otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -40,7 +40,7 @@ from torch.nn.functional import softplus
 #     counter = index's low and high 32 bits, epoch, stream * 2**24 + slot
 # ---------------------------------------------------------------------------------------------------------------------
 
-KEEP, RADIUS, NEGATIVE, INITIAL = range(4)
+KEEP, RADIUS, NEGATIVE, INITIAL, ROUNDING = range(5)
 """The streams: which decision a draw is for."""
 
 _U32 = 0xFFFFFFFF
@@ -54,7 +54,10 @@ def _mulhilo(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
 def philox(
     counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Ten rounds of philox4x32. Counter and result: int64 tensors of one shape, values 0 to 2**32 - 1."""
+    """Ten rounds of philox4x32. Counter: int64 tensors of shapes that broadcast, values 0 to 2**32 - 1.
+
+    Result: int64 tensors of the common shape, values of the same range.
+    """
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -65,10 +68,13 @@ def philox(
     return c0, c1, c2, c3
 
 
-def random_words(seed: int, epoch: int, stream: int, index: Tensor, slot: int = 0) -> Tensor:
-    """Four uniform 32-bit words for each index. index: int64[...]; returns int64[..., 4], values 0 to 2**32 - 1."""
+def random_words(seed: int, epoch: int, stream: int, index: Tensor, slot: Tensor | int = 0) -> Tensor:
+    """Four uniform 32-bit words for each index and slot, below 2**24. index, slot: int64, of shapes that broadcast.
+
+    Returns int64[..., 4], values 0 to 2**32 - 1.
+    """
     epoch_word = torch.full_like(index, epoch & _U32)
-    slot_word = torch.full_like(index, (stream << 24) + slot)
+    slot_word = torch.zeros_like(index) + (stream << 24) + slot
     counter = (index & _U32, (index >> 32) & _U32, epoch_word, slot_word)
     return torch.stack(philox(counter, (seed & _U32, (seed >> 32) & _U32)), dim=-1)
 
@@ -113,13 +119,16 @@ def window_radius(positions: Tensor, window: int, seed: int, epoch: int) -> Tens
     return 1 + mulhi(_one_word(seed, epoch, RADIUS, positions), window)
 
 
-def negative_ids(positions: Tensor, alias_table: Tensor, negative: int, seed: int, epoch: int) -> Tensor:
-    """K draws from the noise distribution for each center, by Walker's alias method.
+def negative_ids(
+    positions: Tensor, alias_table: Tensor, negative: int, seed: int, epoch: int, first_slot: Tensor | int = 0
+) -> Tensor:
+    """K draws from the noise distribution for each position, by Walker's alias method.
 
-    positions: int64[B] of kept tokens; alias_table: int32[V, 2], the bits of (uint32 threshold, alias id).
-    Negative j takes words 2 * (j % 2) and the next one of slot j // 2. Returns int64[B, K].
+    positions: int64[...] of kept tokens; alias_table: int32[V, 2], the bits of (uint32 threshold, alias id).
+    Negative j takes words 2 * (j % 2) and the next one of slot first_slot + j // 2. first_slot: int64, of a shape that
+    broadcasts with that of positions. Returns int64[..., K].
     """
-    slots = [random_words(seed, epoch, NEGATIVE, positions, slot) for slot in range((negative + 1) // 2)]
+    slots = [random_words(seed, epoch, NEGATIVE, positions, first_slot + pair) for pair in range((negative + 1) // 2)]
     words = torch.cat(slots, dim=-1)[..., : 2 * negative].unflatten(-1, (negative, 2))
     column = mulhi(words[..., 0], alias_table.shape[0])
     threshold, alias = (alias_table.long() & _U32)[column].unbind(-1)
@@ -169,10 +178,46 @@ class Draws:
     negative: int
     seed: int
     epoch: int
+    sharing: int = 1
+    """Whose the negatives are: 0, each pair's own; 1, a window's; P, those of P windows. See negatives_of."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 3.1 Where negatives come from
+#
+# The number `sharing` says how many neighbouring windows share K negatives:
+#     0       each pair has its own, as in word2vec.c: those of context number c, counted from 0 in the order of the
+#             corpus, begin at slot c * ceil(K / 2)
+#     1       those of a window serve all its contexts
+#     P >= 2  a pool: those drawn at position P * (position // P) serve P successive positions of the epoch's stream,
+#             whatever the sentence
+# Windows of at most 1000 tokens to a side and 1000 negatives stay below slot 2000 * 500. Those windows of a pool skip a
+# negative whose center it equals.
+# ---------------------------------------------------------------------------------------------------------------------
+
+PER_PAIR, PER_WINDOW = 0, 1
+"""Values of Draws.sharing; a larger one is the number of windows in a pool."""
+
+
+def negatives_of(positions: Tensor, contexts: Tensor, draws: Draws) -> Tensor:
+    """The K negatives that context number `contexts` of the window at each position is trained with.
+
+    positions, contexts: int64, of shapes that broadcast; contexts matter where every pair has its own negatives.
+    Returns int64[..., K].
+    """
+    if draws.sharing == PER_PAIR:
+        first_slot = contexts * ((draws.negative + 1) // 2)
+    else:
+        first_slot = torch.zeros_like(contexts)
+        positions = positions - positions % draws.sharing
+    return negative_ids(positions, draws.alias_table, draws.negative, draws.seed, draws.epoch, first_slot)
 
 
 class Windows(NamedTuple):
-    """B windows. Where a mask is False the id beside it is a placeholder that takes no part."""
+    """B windows. Where a mask is False the id beside it is a placeholder that takes no part.
+
+    Where every pair has its own negatives, each pair is a window of one context.
+    """
 
     contexts: Tensor
     """int64[B, 2W]."""
@@ -182,10 +227,12 @@ class Windows(NamedTuple):
     """int64[B, N]: the center, then its negatives."""
     output_mask: Tensor
     """bool[B, N]: False for a negative equal to the center, which word2vec skips."""
+    centers: Tensor
+    """int64[B]: index of the center in the block."""
 
 
 def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
-    """The windows of the centers block.ids[begin:end]."""
+    """The windows of the centers block.ids[begin:end], in their order, and the pairs of each in the corpus's."""
     center = torch.arange(begin, end, device=block.ids.device)
     position = center + block.first_position
     radius = window_radius(position, draws.window, draws.seed, draws.epoch)
@@ -199,15 +246,23 @@ def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
     context_mask = within_sentence & (offset.abs() <= radius[:, None])
 
     ids = block.ids.long()
+    contexts = ids[torch.where(context_mask, neighbour, center[:, None])]
+    number = torch.zeros_like(center)
+    if draws.sharing == PER_PAIR:
+        number = (context_mask.cumsum(1) - 1)[context_mask]
+        center = center[:, None].expand_as(context_mask)[context_mask]
+        contexts = contexts[context_mask][:, None]
+        context_mask = torch.ones_like(contexts, dtype=torch.bool)
     center_ids = ids[center]
-    negatives = negative_ids(position, draws.alias_table, draws.negative, draws.seed, draws.epoch)
+    negatives = negatives_of(center + block.first_position, number, draws)
     return Windows(
-        contexts=ids[torch.where(context_mask, neighbour, center[:, None])],
+        contexts=contexts,
         context_mask=context_mask,
         outputs=torch.cat([center_ids[:, None], negatives], dim=1),
         output_mask=torch.cat(
             [torch.ones_like(center_ids[:, None], dtype=torch.bool), negatives != center_ids[:, None]], 1
         ),
+        centers=center,
     )
 
 
@@ -260,7 +315,8 @@ def skipgram_gradient(in_vectors: Tensor, out_vectors: Tensor, batch: Windows, w
 
     score[b, c, n] = <in_vectors[contexts[b, c]], out_vectors[outputs[b, n]]>
     """
-    contexts, outputs = in_vectors[batch.contexts], out_vectors[batch.outputs]  # [B, 2W, D], [B, N, D]
+    contexts = rows_of(in_vectors, batch.contexts)  # [B, 2W, D]
+    outputs = rows_of(out_vectors, batch.outputs)  # [B, N, D]
     mask = batch.context_mask[:, :, None] & batch.output_mask[:, None, :]
     scores = contexts @ outputs.transpose(1, 2)
     error = output_error(scores) * mask * weight[:, None, None]
@@ -279,6 +335,11 @@ def skipgram_gradient(in_vectors: Tensor, out_vectors: Tensor, batch: Windows, w
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def cbow_draws(draws: Draws) -> Draws:
+    """A window's contexts are one pair of CBOW, so that a pair's own negatives are its window's."""
+    return replace(draws, sharing=max(draws.sharing, PER_WINDOW))
+
+
 def cbow_gradient(
     in_vectors: Tensor, out_vectors: Tensor, batch: Windows, weight: Tensor, *, mean: bool, exact_gradient: bool = True
 ) -> Gradient:
@@ -289,7 +350,7 @@ def cbow_gradient(
     Each context receives d loss / d hidden: whole as in word2vec.c, or divided by C if mean and exact_gradient, as the
     mathematics says.
     """
-    contexts, outputs = in_vectors[batch.contexts], out_vectors[batch.outputs]
+    contexts, outputs = rows_of(in_vectors, batch.contexts), rows_of(out_vectors, batch.outputs)
     present = batch.context_mask.to(contexts.dtype)  # [B, 2W]
     count = present.sum(1, keepdim=True)
     share = 1 / count.clamp(min=1)
@@ -316,6 +377,7 @@ def cbow_gradient(
 # The windows of a batch see the tables as they were before the batch, and their updates add up: a row that stands twice
 # in a batch loses none. Batches follow one another. With one window a batch this is the sequential step, window after
 # window in order, which a kernel on one thread performs; with many it is the window-batched step, which suits PyTorch.
+# Where every pair has its own negatives (section 3.1) a pair is a window: sequential means pair after pair.
 # A kernel on one thread may apply the updates of a context that stands twice in one window one after the other.
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -330,8 +392,8 @@ def learning_rates(block: TokenBlock, lr_begin: float, lr_end: float) -> Tensor:
 _SPAN = 1 << 14  # windows, when a batch is smaller
 
 
-def batches(block: TokenBlock, draws: Draws, size: int) -> Iterator[tuple[slice, Windows]]:
-    """Successive batches of at most `size` windows, each with the centers it is for, counted from center_begin.
+def batches(block: TokenBlock, draws: Draws, size: int) -> Iterator[Windows]:
+    """Successive batches of at most `size` windows.
 
     A span of windows is dealt out to its batches like cards: neighbours, which share most of their contexts, come to
     different batches and so still learn from one another.
@@ -339,11 +401,9 @@ def batches(block: TokenBlock, draws: Draws, size: int) -> Iterator[tuple[slice,
     span = max(size, _SPAN)
     for begin in range(block.center_begin, block.center_end, span):
         dealt = windows(block, draws, begin, min(begin + span, block.center_end))
-        count = len(dealt.contexts)
-        start = begin - block.center_begin
-        hands = -(-count // size)
+        hands = -(-len(dealt.contexts) // size)
         for hand in range(hands):
-            yield slice(start + hand, start + count, hands), Windows(*(field[hand::hands] for field in dealt))
+            yield Windows(*(field[hand::hands] for field in dealt))
 
 
 GradientOf = Callable[[Tensor, Tensor, Windows, Tensor], Gradient]
@@ -362,12 +422,14 @@ def step_(
     batch: int = 1,
 ) -> Tensor:
     """Trains the block in place, `batch` windows at a time. Returns float64[2]: sum of losses, positive pairs."""
-    rates = learning_rates(block, lr_begin, lr_end).to(in_vectors.dtype)
+    rates = learning_rates(block, lr_begin, lr_end).to(arithmetic_dtype(in_vectors))
+    generator = rounding_generator(draws, block.first_position + block.center_begin, in_vectors.device)
     total = torch.zeros(2, dtype=torch.float64, device=in_vectors.device)
-    for centers, batch_windows in batches(block, draws, batch):
-        gradient = gradient_of(in_vectors, out_vectors, batch_windows, rates[centers])
-        in_vectors.index_add_(0, gradient.in_ids, gradient.in_rows, alpha=-1)
-        out_vectors.index_add_(0, gradient.out_ids, gradient.out_rows, alpha=-1)
+    for batch_windows in batches(block, draws, batch):
+        weight = rates[batch_windows.centers - block.center_begin]
+        gradient = gradient_of(in_vectors, out_vectors, batch_windows, weight)
+        subtract_rows_(in_vectors, gradient.in_ids, gradient.in_rows, generator)
+        subtract_rows_(out_vectors, gradient.out_ids, gradient.out_rows, generator)
         total += torch.stack([gradient.loss, gradient.pairs.double()])
     return total
 
@@ -378,10 +440,100 @@ def loss_and_gradient(
     """The block's sum of losses, float64[], and its exact gradient: two tensors of the tables' shape and dtype."""
     in_gradient, out_gradient = torch.zeros_like(in_vectors), torch.zeros_like(out_vectors)
     total = torch.zeros((), dtype=torch.float64, device=in_vectors.device)
-    for _, batch_windows in batches(block, draws, batch):
+    for batch_windows in batches(block, draws, batch):
         unweighted = in_vectors.new_ones(len(batch_windows.contexts))
         gradient = gradient_of(in_vectors, out_vectors, batch_windows, unweighted)
         in_gradient.index_add_(0, gradient.in_ids, gradient.in_rows)
         out_gradient.index_add_(0, gradient.out_ids, gradient.out_rows)
         total += gradient.loss
     return total, in_gradient, out_gradient
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 8. Tables of bfloat16
+#
+# A bfloat16 is the upper half of a float32's bits. Rows are widened to float32, everything is computed in float32, and
+# a row that changed is rounded to bfloat16 so that its expectation is the float32 value: 16 uniform bits are added to
+# the pattern, then its lower half is cut off. Rounding to the nearest would lose every update below 2**-9 of a value.
+#
+# The bits come from any good generator that (seed, epoch, position) seeds, so a run on one thread repeats; executors
+# need not agree on them, nor on whether updates that meet in one row of a batch are rounded together or one by one.
+# Losses and gradients for autograd are those of float32 and float64 tables. in_vectors start at the neighbour nearest
+# to section 2's.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def arithmetic_dtype(table: Tensor) -> torch.dtype:
+    """The type that is computed with for a table."""
+    return torch.float32 if table.dtype == torch.bfloat16 else table.dtype
+
+
+def rows_of(table: Tensor, ids: Tensor) -> Tensor:
+    """The rows of these ids, ready to be computed with. table: [V, D]; ids: int64[...] -> [..., D]."""
+    return table[ids].to(arithmetic_dtype(table))
+
+
+def rounding_generator(draws: Draws, position: int, device: torch.device) -> torch.Generator:
+    """The source of random bits of a block whose first center has this position."""
+    low, high, *_ = random_words(draws.seed, draws.epoch, ROUNDING, torch.tensor(position)).tolist()
+    return torch.Generator(device).manual_seed(low + (high << 32))
+
+
+def round_stochastically(values: Tensor, bits: Tensor) -> Tensor:
+    """values: float32[...]; bits: int32[...], uniform from 0 to 2**16 - 1 -> bfloat16[...], the neighbour they choose.
+
+    Values that are bfloat16 already, infinities among them, stay as they are.
+    """
+    return ((values.view(torch.int32) + bits) >> 16).to(torch.int16).view(torch.bfloat16)
+
+
+def subtract_rows_(table: Tensor, ids: Tensor, rows: Tensor, generator: torch.Generator) -> None:
+    """table[ids] -= rows, where an id that stands twice loses neither row. ids: int64[R]; rows: [R, D]."""
+    if table.dtype != torch.bfloat16:
+        table.index_add_(0, ids, rows, alpha=-1)
+        return
+    changed, place = ids.unique(return_inverse=True)
+    values = rows_of(table, changed).index_add_(0, place, rows, alpha=-1)
+    bits = torch.randint(1 << 16, values.shape, generator=generator, dtype=torch.int32, device=values.device)
+    table[changed] = round_stochastically(values, bits)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 9. Explicit pairs: any rows of in_vectors with any rows of out_vectors, for graphs, recommenders and autograd
+#
+# Pair b is a window of one context: in_ids[b] meets out_ids[b], of which the first belongs to it (label 1) and the
+# others are its negatives (label 0); a negative equal to the first takes no part. The tables may have different numbers
+# of rows, and may be one. Who reads pairs as (center, context), as word2vec's paper does, looks centers up in
+# in_vectors.
+#
+# An exact step sees the tables as they were before all pairs, and its updates add up: it is the step of SGD on the sum
+# of the losses. Otherwise pairs follow one another.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def pair_windows(in_ids: Tensor, out_ids: Tensor) -> Windows:
+    """in_ids: int[B], rows of in_vectors; out_ids: int[B, N], rows of out_vectors."""
+    contexts, outputs = in_ids.long()[:, None], out_ids.long()
+    output_mask = outputs != outputs[:, :1]
+    output_mask[:, 0] = True
+    pairs = torch.arange(len(contexts), device=contexts.device)
+    return Windows(contexts, torch.ones_like(contexts, dtype=torch.bool), outputs, output_mask, centers=pairs)
+
+
+def pair_gradient(in_vectors: Tensor, out_vectors: Tensor, in_ids: Tensor, out_ids: Tensor) -> Gradient:
+    """The loss of all pairs and its gradient, row by row."""
+    return skipgram_gradient(in_vectors, out_vectors, pair_windows(in_ids, out_ids), in_vectors.new_ones(in_ids.shape))
+
+
+def pair_step_(
+    in_vectors: Tensor, out_vectors: Tensor, in_ids: Tensor, out_ids: Tensor, lr: float, *, batch: int = 1
+) -> Tensor:
+    """Trains the pairs in place, `batch` at a time; an exact step has all in one. Returns float64[2]: loss, pairs."""
+    total = torch.zeros(2, dtype=torch.float64, device=in_vectors.device)
+    for begin in range(0, len(in_ids), batch):
+        pairs = slice(begin, begin + batch)
+        gradient = pair_gradient(in_vectors, out_vectors, in_ids[pairs], out_ids[pairs])
+        in_vectors.index_add_(0, gradient.in_ids, gradient.in_rows, alpha=-lr)
+        out_vectors.index_add_(0, gradient.out_ids, gradient.out_rows, alpha=-lr)
+        total += torch.stack([gradient.loss, gradient.pairs.double()])
+    return total

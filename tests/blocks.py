@@ -18,7 +18,7 @@ from torch.testing import assert_close
 
 from pyembed import ops, reference
 from pyembed.corpus.tables import alias_table
-from pyembed.reference import Draws, GradientOf, TokenBlock
+from pyembed.reference import PER_PAIR, PER_WINDOW, Draws, GradientOf, TokenBlock
 
 LENGTHS = (3, 0, 1, 9, 2, 0, 14, 1)
 """Sentences of a block: empty ones, lonely tokens, one longer than two windows."""
@@ -63,6 +63,10 @@ EXACT_MODELS = [SKIPGRAM, cbow(mean=True, exact=True), cbow(mean=False, exact=Tr
 """Those that follow the gradient of their loss."""
 
 
+SHARINGS = [PER_PAIR, PER_WINDOW, 2, 5]
+"""Negatives of each pair, of a window, and of pools."""
+
+
 class Loss(NamedTuple):
     """A loss op with its options bound."""
 
@@ -97,10 +101,12 @@ def random_block(
     return block_of([rng.integers(0, vocabulary, n).tolist() for n in lengths], first_position=first_position)
 
 
-def draws_of(vocabulary: int, *, window: int = 5, negative: int = 5, seed: int = 1, epoch: int = 0) -> Draws:
+def draws_of(
+    vocabulary: int, *, window: int = 5, negative: int = 5, seed: int = 1, epoch: int = 0, sharing: int = PER_WINDOW
+) -> Draws:
     """The noise distribution is that of counts 1, 2, 3, ..."""
     table = torch.from_numpy(alias_table(np.arange(1, vocabulary + 1), 0.75))
-    return Draws(table, window, negative, seed, epoch)
+    return Draws(table, window, negative, seed, epoch, sharing)
 
 
 def random_tables(vocabulary: int, dimensions: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tables:
@@ -121,7 +127,12 @@ def alias_columns(draws: Draws) -> list[tuple[int, int]]:
 
 
 def naive_windows(block: TokenBlock, draws: Draws) -> list[naive.Window]:
-    """The windows of the block's centers, sentence by sentence."""
+    """The windows of the block's centers, or their pairs where each has its own negatives, sentence by sentence."""
+    return [window for windows in naive_centers(block, draws) for window in windows]
+
+
+def naive_centers(block: TokenBlock, draws: Draws) -> list[list[naive.Window]]:
+    """The windows of each center."""
     ids, starts = block.ids.tolist(), block.sentence_starts.tolist()
     columns = alias_columns(draws)
     found = []
@@ -129,13 +140,15 @@ def naive_windows(block: TokenBlock, draws: Draws) -> list[naive.Window]:
         for i in range(start, stop):
             if block.center_begin <= i < block.center_end:
                 position = block.first_position + i
-                rest = (columns, draws.window, draws.negative, draws.seed, draws.epoch)
-                found.append(naive.window_of(ids[start:stop], i - start, position, *rest))
+                rest = (columns, draws.window, draws.negative, draws.seed, draws.epoch, draws.sharing)
+                found.append(naive.windows_of(ids[start:stop], i - start, position, *rest))
     return found
 
 
 def spec_step(model: Model, tables: Tables, block: TokenBlock, draws: Draws, lr: tuple[float, float]) -> Tables:
     """What the sequential spec makes of the tables, in float64."""
+    if model is not SKIPGRAM:
+        draws = reference.cbow_draws(draws)
     after = Tables(tables.in_vectors.double(), tables.out_vectors.double()).copy()
     reference.step_(model.gradient_of, *after, block, draws, *lr)
     return after
@@ -153,6 +166,7 @@ def with_distinct_rows(block: TokenBlock, draws: Draws) -> Draws:
 
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+each_sharing = pytest.mark.parametrize("sharing", SHARINGS, ids=["pair", "window", "pool-2", "pool-5"])
 each_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 RTOL = {torch.float32: 1e-5, torch.float64: 1e-12}
 """How far sums of another order may be apart."""

@@ -56,11 +56,13 @@ def radius(position: int, window: int, seed: int, epoch: int) -> int:
     return 1 + random_word(seed, epoch, RADIUS, position) * window // 2**32
 
 
-def negatives(position: int, alias_table: Sequence[tuple[int, int]], negative: int, seed: int, epoch: int) -> list[int]:
+def negatives(
+    position: int, alias_table: Sequence[tuple[int, int]], negative: int, seed: int, epoch: int, first_slot: int = 0
+) -> list[int]:
     """alias_table: a threshold and an alias for each column."""
     drawn = []
     for j in range(negative):
-        words = random_words(seed, epoch, NEGATIVE, position, j // 2)
+        words = random_words(seed, epoch, NEGATIVE, position, first_slot + j // 2)
         which, accept = (words[0], words[1]) if j % 2 == 0 else (words[2], words[3])
         column = which * len(alias_table) // 2**32
         threshold, alias = alias_table[column]
@@ -95,7 +97,7 @@ class Window:
     """Those that are not the center."""
 
 
-def window_of(
+def windows_of(
     sentence: Sequence[int],
     place: int,
     position: int,
@@ -104,13 +106,24 @@ def window_of(
     negative: int,
     seed: int,
     epoch: int,
-) -> Window:
-    """The window of sentence[place], the token at `position` of the epoch's stream."""
+    sharing: int,
+) -> list[Window]:
+    """The window of sentence[place], the token at `position` of the epoch's stream, or (sharing 0) its pairs."""
     reach = radius(position, window, seed, epoch)
     contexts = [token for i, token in enumerate(sentence) if i != place and abs(i - place) <= reach]
     center = sentence[place]
-    drawn = negatives(position, alias_table, negative, seed, epoch)
-    return Window(contexts, center, [word for word in drawn if word != center])
+
+    def negatives_from(position: int, first_slot: int) -> list[int]:
+        drawn = negatives(position, alias_table, negative, seed, epoch, first_slot)
+        return [word for word in drawn if word != center]
+
+    if sharing == 0:
+        slots_of_a_pair = math.ceil(negative / 2)
+        return [
+            Window([context], center, negatives_from(position, number * slots_of_a_pair))
+            for number, context in enumerate(contexts)
+        ]
+    return [Window(contexts, center, negatives_from(position // sharing * sharing, 0))]
 
 
 # 4. Loss of a pair
@@ -189,15 +202,23 @@ def cbow_gradient(in_vectors: Table, out_vectors: Table, window: Window, *, mean
 
 
 def step(
-    gradient_of: GradientOf, in_vectors: Table, out_vectors: Table, windows: Sequence[Window], lr: tuple[float, float]
+    gradient_of: GradientOf,
+    in_vectors: Table,
+    out_vectors: Table,
+    centers: Sequence[Sequence[Window]],
+    lr: tuple[float, float],
 ) -> tuple[float, int]:
-    """Trains the tables in place, the learning rate on a line from lr[0] towards lr[1]. Returns loss and pairs."""
+    """Trains the tables in place on the windows of each center, the learning rate on a line from lr[0] towards lr[1].
+
+    Returns loss and pairs.
+    """
     loss, pairs = 0.0, 0
-    for i, window in enumerate(windows):
-        rate = lr[0] + (lr[1] - lr[0]) * i / len(windows)
-        gradient = gradient_of(in_vectors, out_vectors, window)
-        for table, rows in ((in_vectors, gradient.in_rows), (out_vectors, gradient.out_rows)):
-            for row, vector in rows.items():
-                table[row] = [old - rate * g for old, g in zip(table[row], vector, strict=True)]
-        loss, pairs = loss + gradient.loss, pairs + gradient.pairs
+    for i, windows in enumerate(centers):
+        rate = lr[0] + (lr[1] - lr[0]) * i / len(centers)
+        for window in windows:
+            gradient = gradient_of(in_vectors, out_vectors, window)
+            for table, rows in ((in_vectors, gradient.in_rows), (out_vectors, gradient.out_rows)):
+                for row, vector in rows.items():
+                    table[row] = [old - rate * g for old, g in zip(table[row], vector, strict=True)]
+            loss, pairs = loss + gradient.loss, pairs + gradient.pairs
     return loss, pairs

@@ -174,6 +174,15 @@ def test_cbow_options_reach_the_trainer(capsys, corpus, tmp_path):
     assert len(report["epochs"]) == 2
 
 
+def test_options_of_negatives_and_tables_reach_the_trainer(capsys, corpus, tmp_path):
+    options = ["--negatives-from", "pool", "--pool", "7", "--table-dtype", "bfloat16", "--json"]
+    code, out, _ = run(capsys, "train", corpus, "-o", tmp_path / "out.bin", *SMALL, *options)
+    assert code == 0
+    report = json.loads(out)
+    assert [report["training"][name] for name in ("negatives_from", "pool", "table_dtype")] == ["pool", 7, "bfloat16"]
+    assert report["table_bytes"] == 2 * report["vocabulary"] * 64  # 8 dimensions, padded to a cache line
+
+
 def test_a_saved_vocabulary_trains_again(capsys, corpus, tmp_path):
     vocabulary = tmp_path / "vocabulary.txt"
     run(capsys, "train", corpus, "-o", tmp_path / "one.bin", "--save-vocab", vocabulary, *SMALL)

@@ -16,6 +16,8 @@ BAD_TRAINING: dict[str, list[Any]] = {
     "vector_size": [0, -1, 65_537, 1.5, "100", True, None],
     "window": [0, 1_001, 2.0],
     "negative": [0, -1, 1_001, 5.0],
+    "negatives_from": ["block", None],
+    "pool": [1, 65, 4.0],
     "ns_exponent": [NAN, INFINITY, "0.75", None],
     "sample": [-1e-9, 1.1, NAN, "1e-3"],
     "epochs": [0, -1, 2**32, 1.0],
@@ -25,6 +27,7 @@ BAD_TRAINING: dict[str, list[Any]] = {
     "threads": [0, -1, 4_097, 1.0],
     "seed": [-1, 2**63, 1.0, None],
     "backend": ["cuda", None],
+    "table_dtype": ["float16", None],
 }
 BAD_CORPUS: dict[str, list[Any]] = {
     "tokenizer": ["spacy", None],
@@ -58,6 +61,8 @@ def test_a_bad_corpus_option_is_refused_by_name(name: str, value: Any) -> None:
         {"vector_size": 1},
         {"vector_size": 65_536},
         {"window": 1_000, "negative": 1_000},
+        {"pool": 2},
+        {"negatives_from": "pool", "pool": 64},
         {"ns_exponent": -0.5},
         {"sample": 0},
         {"sample": 1},
@@ -78,6 +83,12 @@ def test_defaults_are_those_of_word2vec_and_gensim() -> None:
     assert (config.model, config.vector_size, config.window, config.negative) == ("skipgram", 100, 5, 5)
     assert (config.ns_exponent, config.sample, config.epochs, config.min_alpha) == (0.75, 1e-3, 5, 1e-4)
     assert CorpusConfig().min_count == 5
+
+
+def test_who_shares_negatives_becomes_a_number_of_windows() -> None:
+    assert TrainConfig().sharing == 1
+    assert TrainConfig(negatives_from="pair", pool=9).sharing == 0
+    assert TrainConfig(negatives_from="pool", pool=9).sharing == 9
 
 
 def test_the_learning_rate_follows_the_model_unless_it_is_given() -> None:

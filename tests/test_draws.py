@@ -10,16 +10,15 @@ import naive
 import numpy as np
 import pytest
 import torch
-from blocks import LENGTHS, alias_columns, block_of, blocks, draws_of, naive_windows, random_block
+from blocks import LENGTHS, SHARINGS, alias_columns, block_of, blocks, draws_of, naive_centers, random_block
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyembed import ops, reference
 from pyembed.config import Backend
-from pyembed.corpus import subsample
+from pyembed.corpus import numba_sampling, subsample
 from pyembed.corpus.random_words import fill_random_words
 from pyembed.reference import Draws, TokenBlock
-from pyembed.training import tables
 
 DATA = Path(__file__).parent / "data"
 SEEDS = st.integers(0, 2**63 - 1)
@@ -72,8 +71,7 @@ def test_streams_have_the_same_numbers_everywhere() -> None:
         reference.NEGATIVE,
         reference.INITIAL,
     )
-    assert subsample.KEEP_STREAM == reference.KEEP
-    assert tables.INITIAL_STREAM == reference.INITIAL
+    assert (numba_sampling.KEEP_STREAM, numba_sampling.INITIAL_STREAM) == (reference.KEEP, reference.INITIAL)
 
 
 @given(SEEDS, EPOCHS, st.sampled_from([reference.KEEP, reference.INITIAL]), st.integers(0, 2**60), st.integers(0, 9))
@@ -143,22 +141,24 @@ def test_radii_and_negatives_equal_the_slow_twin(
     ]
 
 
-@given(SEEDS, EPOCHS, st.integers(0, 2**62), st.integers(1, 1000), st.integers(1, 9))
+@given(SEEDS, EPOCHS, st.integers(0, 2**62), st.integers(1, 1000), st.integers(1, 9), st.sampled_from([1, 2, 64]))
 def test_native_and_torch_draw_the_same_for_any_key(
-    seed: int, epoch: int, first_position: int, window: int, negative: int
+    seed: int, epoch: int, first_position: int, window: int, negative: int, sharing: int
 ) -> None:
     if not ops.status().native:
         pytest.skip("the compiled kernels are missing")
     block = replace(random_block(30), first_position=first_position, center_begin=4)
-    draws = draws_of(30, window=window, negative=negative, seed=seed, epoch=epoch)
+    draws = draws_of(30, window=window, negative=negative, seed=seed, epoch=epoch, sharing=sharing)
     native, spec = (ops.draw_windows(block, draws, backend=backend) for backend in ("native", "torch"))
     assert all(torch.equal(a, b) for a, b in zip(native, spec, strict=True))
 
 
-@given(st.lists(st.integers(0, sum(LENGTHS)), max_size=5), POSITIONS)
-def test_any_split_of_a_range_draws_the_same(backend: Backend, cuts: list[int], first_position: int) -> None:
+@given(st.lists(st.integers(0, sum(LENGTHS)), max_size=5), POSITIONS, st.sampled_from(SHARINGS))
+def test_any_split_of_a_range_draws_the_same(
+    backend: Backend, cuts: list[int], first_position: int, sharing: int
+) -> None:
     whole = random_block(30, first_position=first_position)
-    draws = draws_of(30)
+    draws = draws_of(30, sharing=sharing)
     edges = [0, *sorted(cuts), len(whole.ids)]
     parts = [
         ops.draw_windows(replace(whole, center_begin=begin, center_end=end), draws, backend=backend)
@@ -169,15 +169,17 @@ def test_any_split_of_a_range_draws_the_same(backend: Backend, cuts: list[int], 
         assert torch.equal(torch.cat(found), one)
 
 
-@given(blocks(), st.integers(1, 6), st.integers(1, 4), SEEDS)
-def test_windows_of_the_spec_equal_the_slow_twin(block: TokenBlock, window: int, negative: int, seed: int) -> None:
-    draws = draws_of(12, window=window, negative=negative, seed=seed)
+@given(blocks(), st.integers(1, 6), st.integers(1, 4), SEEDS, st.sampled_from(SHARINGS))
+def test_windows_of_the_spec_equal_the_slow_twin(
+    block: TokenBlock, window: int, negative: int, seed: int, sharing: int
+) -> None:
+    draws = draws_of(12, window=window, negative=negative, seed=seed, sharing=sharing)
     spec = reference.windows(block, draws, block.center_begin, block.center_end)
-    found = [
-        naive.Window(contexts[present].tolist(), int(outputs[0]), outputs[1:][used[1:]].tolist())
-        for contexts, present, outputs, used in zip(*spec, strict=True)
-    ]
-    assert found == naive_windows(block, draws)
+    found: list[list[naive.Window]] = [[] for _ in range(block.center_begin, block.center_end)]
+    for contexts, present, outputs, used, center in zip(*spec, strict=True):
+        window_found = naive.Window(contexts[present].tolist(), int(outputs[0]), outputs[1:][used[1:]].tolist())
+        found[int(center) - block.center_begin].append(window_found)
+    assert found == naive_centers(block, draws)
     assert spec.output_mask[:, 0].all()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import closing
 from itertools import pairwise
@@ -31,15 +30,16 @@ TEXT = st.lists(
     ),
     max_size=60,
 ).map(b"".join)
+MEMORY = 1 << 28
 CUTS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
 
 def run(
-    files: list[bytes], cuts: list[int], threads: int, min_count: int = 1
+    files: list[bytes], cuts: list[int], threads: int, min_count: int = 1, memory: int = MEMORY
 ) -> tuple[dict[bytes, int], list[list[bytes]]]:
     """Counts files fed in blocks of the sizes `cuts`, over and over; then encodes what occurs min_count times."""
-    with tempfile.TemporaryFile() as scratch, tempfile.TemporaryFile() as output:
-        ingest = engine.open_engine(scratch.fileno(), threads=threads, records=False, strict=True)
+    with tempfile.TemporaryFile() as scratch:
+        ingest = engine.open_engine(scratch.fileno(), memory=memory, threads=threads, records=False, strict=True)
         with closing(ingest):
             for file in files:
                 at = turn = 0
@@ -50,21 +50,17 @@ def run(
                 assert ingest.end_of_file()
             ingest.finish()
             assert ingest.fault() is None
-            types = Types(*ingest.types())
-            texts = [types.decode(i).encode() for i in np.argsort(types.first_positions).tolist()]
+            types = Types.of(ingest)
             order = np.argsort(types.first_positions)
+            texts = [text.encode() for text in types.texts(order)]
             words = np.full(len(order), -1, dtype=np.int32)
             words[order] = np.arange(len(order))
             words[types.counts < min_count] = -1
-            starts = 4 * int(types.counts[words >= 0].sum())
-            tokens, sentences = ingest.encode(
-                words, np.zeros(1, np.int64), np.zeros(0, np.int32), output.fileno(), 0, starts
-            )
-            assert 4 * tokens == starts
-            data = output.read()
-            ids = np.frombuffer(data[:starts], dtype=np.int32)
-            bounds = np.frombuffer(data[starts:], dtype=np.int64).tolist()
-            assert len(bounds) == sentences + 1
+            ids = np.empty(int(types.counts[words >= 0].sum()), dtype=np.int32)
+            starts = np.empty(ingest.sentence_ends() + 1, dtype=np.int64)
+            tokens, sentences = ingest.encode(words, np.zeros(1, np.int64), np.zeros(0, np.int32), ids, starts)
+            assert tokens == len(ids)
+            bounds = starts[: sentences + 1].tolist()
     counts = dict(zip(texts, types.counts[order].tolist(), strict=True))
     return counts, [[texts[i] for i in ids[a:b]] for a, b in pairwise(bounds)]
 
@@ -98,6 +94,15 @@ def test_counts_do_not_depend_on_threads() -> None:
     assert one[0] == expected([text])[0]
     for threads in (2, 5):
         assert run([text], [1 << 18], threads) == one
+
+
+def test_notes_that_memory_does_not_hold_are_read_back_from_the_scratch_file() -> None:
+    # More than 2^16 types, so that there are notes of every size; memory for none, and for one thread's.
+    random = np.random.default_rng(2).integers(0, 200_000, 300_000)
+    text = b" ".join(b"%d" % number for number in random.tolist())
+    whole = run([text], [1 << 18], threads=2)
+    for memory in (0, 1 << 23):
+        assert run([text], [1 << 18], threads=2, memory=memory) == whole
 
 
 def test_one_line_without_end_and_one_token_without_end_are_whole() -> None:
@@ -135,7 +140,7 @@ def test_the_first_invalid_byte_is_located(bad: bytes, threads: int) -> None:
     text = head + bad + b" more\n" + b"fine words\n" * 1000 + b"again \xff\n"
     for cut in (1, 7, 4096):
         with tempfile.TemporaryFile() as scratch:
-            ingest = engine.open_engine(scratch.fileno(), threads=threads, records=False, strict=True)
+            ingest = engine.open_engine(scratch.fileno(), memory=MEMORY, threads=threads, records=False, strict=True)
             with closing(ingest):
                 ingest.feed(b"a first file\n\n")
                 ingest.end_of_file()
@@ -154,7 +159,7 @@ def test_validity_is_that_of_pythons_decoder(token: bytes) -> None:
     if any(byte in b" \n\t\v\f\r\0" for byte in token):
         return
     with tempfile.TemporaryFile() as scratch:
-        ingest = engine.open_engine(scratch.fileno(), threads=1, records=False, strict=True)
+        ingest = engine.open_engine(scratch.fileno(), memory=MEMORY, threads=1, records=False, strict=True)
         with closing(ingest):
             ingest.feed(b"x" + token)
             ingest.end_of_file()
@@ -169,44 +174,32 @@ def test_validity_is_that_of_pythons_decoder(token: bytes) -> None:
 
 def test_without_strict_invalid_types_are_marked_and_counted() -> None:
     with tempfile.TemporaryFile() as scratch:
-        ingest = engine.open_engine(scratch.fileno(), threads=2, records=False, strict=False)
+        ingest = engine.open_engine(scratch.fileno(), memory=MEMORY, threads=2, records=False, strict=False)
         with closing(ingest):
             ingest.feed(b"a \xff b \xff\xff a\xc3 \xff ")
             ingest.end_of_file()
             ingest.finish()
             assert ingest.fault() is None
-            types = Types(*ingest.types())
-    assert sorted(types.decode(i) for i in types.invalid.tolist()) == ["a\ufffd", "\ufffd", "\ufffd\ufffd"]
+            types = Types.of(ingest)
+    assert sorted(types.texts(types.invalid)) == ["a\ufffd", "\ufffd", "\ufffd\ufffd"]
     assert types.counts[types.invalid].sum() == 4
 
 
 def test_types_may_become_several_words_or_none() -> None:
-    with tempfile.TemporaryFile() as scratch, tempfile.TemporaryFile() as output:
-        ingest = engine.open_engine(scratch.fileno(), threads=2, records=False, strict=True)
+    with tempfile.TemporaryFile() as scratch:
+        ingest = engine.open_engine(scratch.fileno(), memory=MEMORY, threads=2, records=False, strict=True)
         with closing(ingest):
             ingest.feed(b"one two three\nthree\none none\nfour two\n\n")
             ingest.end_of_file()
             ingest.finish()
-            types = Types(*ingest.types())
+            types = Types.of(ingest)
             becomes = {"one": 7, "two": -2, "three": -1, "none": -1, "four": -3}
-            words = np.array([becomes[types.decode(i)] for i in range(5)], dtype=np.int32)
-            size = ingest.encode(
-                words, np.array([0, 2, 5]), np.array([1, 2, 3, 4, 5], np.int32), output.fileno(), 2**33, 2**34
-            )
-            assert size == (9, 3)
-            # Far beyond 2^31: positions in the file are 64-bit.
-            assert np.frombuffer(os.pread(output.fileno(), 99, 2**33)[:36], np.int32).tolist() == [
-                7,
-                1,
-                2,
-                7,
-                3,
-                4,
-                5,
-                1,
-                2,
-            ]
-            assert np.frombuffer(os.pread(output.fileno(), 32, 2**34), np.int64).tolist() == [0, 3, 4, 9]
+            words = np.array([becomes[text] for text in types.texts(np.arange(5))], dtype=np.int32)
+            ids, starts = np.empty(9, np.int32), np.empty(ingest.sentence_ends() + 1, np.int64)
+            size = ingest.encode(words, np.array([0, 2, 5]), np.array([1, 2, 3, 4, 5], np.int32), ids, starts)
+    assert size == (9, 3)
+    assert ids.tolist() == [7, 1, 2, 7, 3, 4, 5, 1, 2]
+    assert starts[:4].tolist() == [0, 3, 4, 9]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -218,14 +211,14 @@ def test_a_full_disk_ends_the_pass_with_an_error() -> None:
         ingest.finish()
 
     with open("/dev/full", "r+b", buffering=0) as full:  # noqa: PTH123 - a device
-        ingest = engine.open_engine(full.fileno(), threads=2, records=False, strict=True)
+        ingest = engine.open_engine(full.fileno(), memory=0, threads=2, records=False, strict=True)
         with closing(ingest), pytest.raises(OSError, match="No space left"):
             feed_and_finish()
 
 
 def test_closing_early_does_not_hang() -> None:
     with tempfile.TemporaryFile() as scratch:
-        ingest = engine.open_engine(scratch.fileno(), threads=3, records=False, strict=True)
+        ingest = engine.open_engine(scratch.fileno(), memory=MEMORY, threads=3, records=False, strict=True)
         ingest.feed(b"some words and no end")
         ingest.close()
         ingest.close()

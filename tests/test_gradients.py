@@ -10,6 +10,7 @@ import torch
 from blocks import (
     EXACT_MODELS,
     RTOL,
+    SHARINGS,
     Loss,
     Model,
     Tables,
@@ -20,6 +21,8 @@ from blocks import (
     each_dtype,
     each_loss,
     each_model,
+    each_sharing,
+    naive_centers,
     naive_windows,
     random_block,
     random_tables,
@@ -49,12 +52,19 @@ def gradient(
 
 @each_model
 @settings(max_examples=30)
-@given(block=blocks(vocabulary=6), window=st.integers(1, 4), negative=st.integers(1, 4))
-def test_the_sequential_spec_equals_the_slow_twin(model: Model, block: TokenBlock, window: int, negative: int) -> None:
-    draws = draws_of(6, window=window, negative=negative)
+@given(
+    block=blocks(vocabulary=6),
+    window=st.integers(1, 4),
+    negative=st.integers(1, 4),
+    sharing=st.sampled_from(SHARINGS),
+)
+def test_the_sequential_spec_equals_the_slow_twin(
+    model: Model, block: TokenBlock, window: int, negative: int, sharing: int
+) -> None:
+    draws = draws_of(6, window=window, negative=negative, sharing=sharing)
     tables = random_tables(6, 3)
     expected = tables.in_vectors.tolist(), tables.out_vectors.tolist()
-    loss, pairs = naive.step(model.naive_gradient, *expected, naive_windows(block, draws), LR)
+    loss, pairs = naive.step(model.naive_gradient, *expected, naive_centers(block, draws), LR)
     total = reference.step_(model.gradient_of, *tables, block, draws, *LR)
     assert total.tolist() == pytest.approx([loss, pairs], rel=1e-12)
     for found, rows in zip(tables, expected, strict=True):
@@ -76,11 +86,15 @@ def test_the_loss_of_the_spec_equals_the_slow_twin(loss: Loss) -> None:
 
 @each_loss
 @each_dtype
+@each_sharing
 @pytest.mark.parametrize("dimensions", [1, 7, 100])
-def test_loss_and_gradient_equal_the_spec(loss: Loss, dtype: torch.dtype, dimensions: int, backend: Backend) -> None:
-    block, draws = random_block(40), draws_of(40)
+def test_loss_and_gradient_equal_the_spec(
+    loss: Loss, dtype: torch.dtype, sharing: int, dimensions: int, backend: Backend
+) -> None:
+    block, draws = random_block(40), draws_of(40, sharing=sharing)
     tables = random_tables(40, dimensions)
-    value, *spec = reference.loss_and_gradient(loss.gradient_of, *tables, block, draws)
+    spec_draws = draws if loss.name == "skipgram" else reference.cbow_draws(draws)
+    value, *spec = reference.loss_and_gradient(loss.gradient_of, *tables, block, spec_draws)
     found, gradients = gradient(loss, Tables(*(table.to(dtype) for table in tables)), block, draws, backend)
     assert found.dtype == dtype
     assert found.shape == ()

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "pyembed"
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"demo"},
+    {"demo", "bench"},
     {"models"},
     {"training", "vectors"},
     {"nn", "corpus"},

@@ -121,6 +121,8 @@ BAD_DRAWS: list[tuple[str, dict[str, Any]]] = [
     ("window", {"window": 1001}),
     ("negative", {"negative": 0}),
     ("negative", {"negative": 1001}),
+    ("sharing", {"sharing": -1}),
+    ("sharing", {"sharing": 65}),
     ("seed", {"seed": -1}),
     ("epoch", {"epoch": -1}),
     ("epoch", {"epoch": 2**32}),

@@ -38,6 +38,7 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
     tables, stream, lr = random_tables(12, 5), flat_arguments(), (0.05, 0.02, 1)
     leaves = tuple(table.clone().requires_grad_() for table in tables)
     grad = torch.tensor(2.0, dtype=torch.float64)
+    pairs = (torch.tensor([3, 3, 11]), torch.tensor([[1, 1], [0, 2], [11, 7]]))
     return {
         "draw_windows": stream,
         "skipgram_step_": (*tables, *stream, *lr),
@@ -46,6 +47,10 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
         "cbow_step_": (*tables, *stream, True, False, *lr),
         "cbow_loss": (*leaves, *stream, True),
         "cbow_loss_backward": (grad, *tables, *stream, True),
+        "draw_negatives": (DRAWS.alias_table, 7, 9, 3, 1, 0),
+        "pair_step_": (*tables, *pairs, 0.05, True, 1),
+        "pair_loss": (*leaves, *pairs),
+        "pair_loss_backward": (grad, *tables, *pairs),
         "simd_name": (torch.empty(0),),
     }
 
@@ -65,7 +70,19 @@ def test_every_op_has_a_torch_kernel_and_the_dispatcher_finds_one(name: str) -> 
     getattr(torch.ops.pyembed, name)(*example_calls()[name])
 
 
-@pytest.mark.parametrize("name", ["draw_windows", "skipgram_step_", "skipgram_loss", "cbow_step_", "cbow_loss"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "draw_windows",
+        "draw_negatives",
+        "skipgram_step_",
+        "skipgram_loss",
+        "cbow_step_",
+        "cbow_loss",
+        "pair_step_",
+        "pair_loss",
+    ],
+)
 def test_functions_take_the_arguments_of_their_op(name: str) -> None:
     """A function's block and draws are records; its backend is no argument of the op."""
     records = {"block": TokenBlock, "draws": Draws}

@@ -12,6 +12,7 @@ import torch
 from blocks import (
     LENGTHS,
     RTOL,
+    SHARINGS,
     SKIPGRAM,
     Model,
     Tables,
@@ -35,7 +36,7 @@ from torch.testing import assert_close
 from pyembed import ops, reference
 from pyembed.config import Backend
 from pyembed.ops import torch_kernels
-from pyembed.reference import Draws, TokenBlock
+from pyembed.reference import PER_PAIR, PER_WINDOW, Draws, TokenBlock
 
 LR = (0.05, 0.02)
 DIMENSIONS = [1, 7, 31, 100, 128, 300, 513]
@@ -97,37 +98,42 @@ def test_one_window_of_any_width_equals_the_spec(model: Model, dimensions: int, 
     block=blocks(vocabulary=6),
     window=st.integers(1, 6),
     negative=st.sampled_from(NEGATIVES),
+    sharing=st.sampled_from(SHARINGS),
     dimensions=st.sampled_from([1, 3, 17]),
 )
 def test_native_float64_is_the_sequential_spec_on_any_block(
-    model: Model, block: TokenBlock, window: int, negative: int, dimensions: int
+    model: Model, block: TokenBlock, window: int, negative: int, sharing: int, dimensions: int
 ) -> None:
     require_native()
-    draws = draws_of(6, window=window, negative=negative)
+    draws = draws_of(6, window=window, negative=negative, sharing=sharing)
     tables = random_tables(6, dimensions)
     after = tables.copy()
     total = model.step_(*after, block, draws, *LR, backend="native")
     expected = tables.copy()
-    spec_total = reference.step_(model.gradient_of, *expected, block, draws, *LR)
+    spec_draws = draws if model is SKIPGRAM else reference.cbow_draws(draws)
+    spec_total = reference.step_(model.gradient_of, *expected, block, spec_draws, *LR)
     assert_tables_close(after, expected, rtol=1e-12, atol=1e-12)
     assert_close(total, spec_total, rtol=1e-12, atol=1e-12)
 
 
 @each_model
 @pytest.mark.parametrize("negative", NEGATIVES)
-@pytest.mark.parametrize("dimensions", [1, 31, 100, 513])
+@pytest.mark.parametrize(
+    ("dimensions", "sharing"), [*((D, PER_WINDOW) for D in (1, 31, 100, 513)), (100, PER_PAIR), (31, 3)]
+)
 def test_native_float32_is_the_sequential_spec_where_contexts_are_distinct(
-    model: Model, negative: int, dimensions: int
+    model: Model, negative: int, dimensions: int, sharing: int
 ) -> None:
     """A long sentence without a repeated token, windows of 0 to 10 contexts, outputs that repeat now and then."""
     require_native()
     block = block_of([[7], list(range(60)), [], [9, 8]])
-    draws = draws_of(60, negative=negative)
+    draws = draws_of(60, negative=negative, sharing=sharing)
     tables = random_tables(60, dimensions, torch.float32)
     after = tables.copy()
     loss, pairs = model.step_(*after, block, draws, *LR, backend="native").tolist()
     expected = Tables(*(table.double() for table in tables))
-    expected_loss, expected_pairs = reference.step_(model.gradient_of, *expected, block, draws, *LR).tolist()
+    spec_draws = draws if model is SKIPGRAM else reference.cbow_draws(draws)
+    expected_loss, expected_pairs = reference.step_(model.gradient_of, *expected, block, spec_draws, *LR).tolist()
     assert_tables_close(after, expected, rtol=1e-5, atol=5e-6)
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert pairs == expected_pairs
@@ -150,9 +156,10 @@ def test_native_float32_differs_in_second_order_only_where_contexts_repeat(negat
 
 
 @each_model
-def test_the_torch_step_is_the_window_batched_spec(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sharing", [PER_WINDOW, 3])
+def test_the_torch_step_is_the_window_batched_spec(model: Model, sharing: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_kernels, "WINDOWS_PER_BATCH", 8)
-    block, draws, tables = random_block(40), draws_of(40), random_tables(40, 6)
+    block, draws, tables = random_block(40), draws_of(40, sharing=sharing), random_tables(40, 6)
     after, expected = tables.copy(), tables.copy()
     model.step_(*after, block, draws, *LR, backend="torch")
     reference.step_(model.gradient_of, *expected, block, draws, *LR, batch=8)
@@ -232,7 +239,7 @@ def test_a_negative_equal_to_the_center_is_skipped(model: Model, dtype: torch.dt
     block, draws = block_of([[0, 0]], centers=(0, 1)), draws_of(1)
     tables = random_tables(1, 3, dtype)
     rows = tables.in_vectors.tolist(), tables.out_vectors.tolist()
-    expected = naive.step(model.naive_gradient, *rows, [naive.Window([0], 0, [])], LR)
+    expected = naive.step(model.naive_gradient, *rows, [[naive.Window([0], 0, [])]], LR)
     after = tables.copy()
     assert model.step_(*after, block, draws, *LR, backend=backend).tolist() == pytest.approx(expected, rel=1e-5)
     for found, row in zip(after, rows, strict=True):

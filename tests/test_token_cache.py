@@ -140,15 +140,18 @@ def test_without_a_cache_the_temporary_file_has_no_name(
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("pyembed.corpus.ingest.IN_MEMORY", 0)
     corpus = ingest_files([text], CONFIG)
     assert list(folder.iterdir()) == []
     assert decoded(corpus)[-1] == ["the", "end"]
 
 
-def test_the_arrays_are_read_only(text: Path) -> None:
+def test_the_arrays_are_read_only(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = ingest_files([text], CONFIG).token_ids
+    monkeypatch.setattr("pyembed.corpus.ingest.IN_MEMORY", 0)
     mapped = ingest_files([text], CONFIG).token_ids
     plain = TokenIds.from_arrays(np.array([1, 2]), np.array([0, 2]))
-    for token_ids in (mapped, plain):
+    for token_ids in (encoded, mapped, plain):
         assert (token_ids.ids.dtype, token_ids.sentence_starts.dtype) == (np.int32, np.int64)
         for array in (token_ids.ids, token_ids.sentence_starts):
             with pytest.raises(ValueError, match="read-only"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from itertools import accumulate, combinations, pairwise
 from typing import Any
 
 import naive
@@ -64,10 +64,11 @@ def equal(a: Tables, b: Tables) -> bool:
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 5, 16, 31, 100, 300])
 @pytest.mark.parametrize("seed", [0, 1, 2**40 + 3])
 def test_initial_vectors_are_those_of_the_spec(dimensions: int, seed: int) -> None:
-    tables = new_tables(23, TrainConfig(vector_size=dimensions, seed=seed))
-    assert torch.equal(tables.in_vectors, reference.initial_in_vectors(23, dimensions, seed))
+    rows = 900  # more than are filled at a time where there are many dimensions
+    tables = new_tables(rows, TrainConfig(vector_size=dimensions, seed=seed))
+    assert torch.equal(tables.in_vectors, reference.initial_in_vectors(rows, dimensions, seed))
     assert not tables.out_padded.any()
-    assert tables.in_vectors.shape == tables.out_vectors.shape == (23, dimensions)
+    assert tables.in_vectors.shape == tables.out_vectors.shape == (rows, dimensions)
     assert not tables.in_padded[:, dimensions:].any()
 
 
@@ -188,6 +189,17 @@ def test_options_of_cbow_reach_the_kernel(backend: Backend) -> None:
     assert not equal(a, b)
     assert not equal(a, c)
     assert not equal(b, c)
+
+
+def test_who_shares_negatives_reaches_the_kernel(backend: Backend) -> None:
+    options: list[dict[str, Any]] = [
+        {"negatives_from": "window"},
+        {"negatives_from": "pair"},
+        {"negatives_from": "pool"},
+        {"negatives_from": "pool", "pool": 9},
+    ]
+    tables = [train(config_of(backend, **each)).tables for each in options]
+    assert not any(equal(a, b) for a, b in combinations(tables, 2))
 
 
 @pytest.mark.parametrize("model", ["skipgram", "cbow"])

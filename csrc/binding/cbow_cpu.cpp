@@ -6,6 +6,9 @@
 namespace pyembed {
 namespace {
 
+// A window's contexts are one pair of CBOW, so that a pair's own negatives are its window's.
+int64_t one_pair_a_window(int64_t sharing) { return sharing == kPerPair ? kPerWindow : sharing; }
+
 auto kernel(const CbowOptions& options) {
   return [options](const TokenBlock& block, const Draws& draws, const auto&... arguments) {
     return cbow_exact(block, draws, options, arguments...);
@@ -14,15 +17,16 @@ auto kernel(const CbowOptions& options) {
 
 Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                   int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                  int64_t seed, int64_t epoch, bool mean, bool exact_gradient, double lr_begin, double lr_end,
-                  int64_t threads) {
+                  int64_t sharing, int64_t seed, int64_t epoch, bool mean, bool exact_gradient, double lr_begin,
+                  double lr_end, int64_t threads) {
   const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, seed, epoch);
+                                  negative, one_pair_a_window(sharing), seed, epoch);
   check_tables(in_vectors, out_vectors, arguments);
   const LearningRate rate{lr_begin, lr_end};
   const CbowOptions options{mean, exact_gradient};
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
-    if (in.scalar_type() == ScalarType::Double) return exact_step(arguments, rate, in, out, kernel(options));
+    const bool fast = in.scalar_type() == ScalarType::Float && arguments.draws.sharing == kPerWindow;
+    if (!fast) return exact_step(arguments, rate, in, out, kernel(options));
     const Tables<float> tables = tables_of<float>(in, out);
     return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
                         [&](int64_t begin, int64_t end, void* scratch) {
@@ -34,18 +38,19 @@ Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sent
 
 Tensor cbow_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                  int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                 int64_t seed, int64_t epoch, bool mean) {
+                 int64_t sharing, int64_t seed, int64_t epoch, bool mean) {
   const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, seed, epoch);
+                                  negative, one_pair_a_window(sharing), seed, epoch);
   return exact_loss(arguments, in_vectors, out_vectors, kernel({mean, true}));
 }
 
 std::tuple<Tensor, Tensor> cbow_loss_backward(Tensor grad, Tensor in_vectors, Tensor out_vectors, Tensor ids,
                                               Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                               int64_t center_begin, int64_t center_end, int64_t window,
-                                              int64_t negative, int64_t seed, int64_t epoch, bool mean) {
+                                              int64_t negative, int64_t sharing, int64_t seed, int64_t epoch,
+                                              bool mean) {
   const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, seed, epoch);
+                                  negative, one_pair_a_window(sharing), seed, epoch);
   return exact_gradient(grad, arguments, in_vectors, out_vectors, kernel({mean, true}));
 }
 

@@ -34,8 +34,8 @@ inline Tensor dense(const Tensor& tensor, ScalarType dtype, const char* name, co
 class WindowArguments {
  public:
   WindowArguments(const Tensor& ids, const Tensor& sentence_starts, const Tensor& alias_table, int64_t first_position,
-                  int64_t center_begin, int64_t center_end, int64_t window, int64_t negative, int64_t seed,
-                  int64_t epoch)
+                  int64_t center_begin, int64_t center_end, int64_t window, int64_t negative, int64_t sharing,
+                  int64_t seed, int64_t epoch)
       : ids_(dense(ids, ScalarType::Int, "ids", "int32[T]")),
         sentence_starts_(dense(sentence_starts, ScalarType::Long, "sentence_starts", "int64[S + 1]")),
         alias_table_(dense(alias_table, ScalarType::Int, "alias_table", "int32[V, 2]")) {
@@ -51,6 +51,7 @@ class WindowArguments {
     require(first_position >= 0, "first_position: expected >= 0, got " + std::to_string(first_position));
     require(window >= 1 && window <= 1000, "window: expected 1 to 1000, got " + std::to_string(window));
     require(negative >= 1 && negative <= 1000, "negative: expected 1 to 1000, got " + std::to_string(negative));
+    require(sharing >= 0 && sharing <= 64, "sharing: expected 0 to 64, got " + std::to_string(sharing));
     require(seed >= 0, "seed: expected 0 to 2^63 - 1, got " + std::to_string(seed));
     require(epoch >= 0 && epoch < (int64_t{1} << 32), "epoch: expected 0 to 2^32 - 1, got " + std::to_string(epoch));
     block = {ids_.const_data_ptr<int32_t>(),
@@ -64,6 +65,7 @@ class WindowArguments {
              static_cast<uint32_t>(V),
              static_cast<int>(window),
              static_cast<int>(negative),
+             static_cast<int>(sharing),
              static_cast<uint64_t>(seed),
              static_cast<uint32_t>(epoch)};
     check_contents();
@@ -109,8 +111,8 @@ class WindowArguments {
 
 inline void check_tables(const Tensor& in_vectors, const Tensor& out_vectors, const WindowArguments& arguments) {
   const auto dtype = in_vectors.scalar_type();
-  require(dtype == ScalarType::Float || dtype == ScalarType::Double,
-          "in_vectors: expected float32 or float64; other types train with float32 tables");
+  require(dtype == ScalarType::Float || dtype == ScalarType::Double || dtype == ScalarType::BFloat16,
+          "in_vectors: expected float32, float64 or bfloat16; other types train with float32 tables");
   require(out_vectors.scalar_type() == dtype && out_vectors.is_cpu() && in_vectors.is_cpu(),
           "out_vectors: expected the dtype and device of in_vectors");
   require(in_vectors.dim() == 2 && out_vectors.dim() == 2, "in_vectors, out_vectors: expected shape [V, D]");
@@ -126,10 +128,10 @@ inline void check_tables(const Tensor& in_vectors, const Tensor& out_vectors, co
 // Rows must be dense; they may lie apart.
 inline bool rows_are_dense(const Tensor& table) { return table.stride(1) == 1 && table.stride(0) >= table.size(1); }
 
-template <class Real>
-Tables<Real> tables_of(const Tensor& in_vectors, const Tensor& out_vectors) {
-  return {in_vectors.mutable_data_ptr<Real>(), out_vectors.mutable_data_ptr<Real>(), in_vectors.size(1),
-          in_vectors.stride(0), out_vectors.stride(0)};
+template <class Element>
+Tables<Element> tables_of(const Tensor& in_vectors, const Tensor& out_vectors) {
+  return {static_cast<Element*>(in_vectors.mutable_data_ptr()), static_cast<Element*>(out_vectors.mutable_data_ptr()),
+          in_vectors.size(1), in_vectors.stride(0), out_vectors.stride(0)};
 }
 
 // Runs work on tables with dense rows, on copies that are written back where the given ones are not.

@@ -23,18 +23,27 @@ struct ExactBuffers {
 };
 
 // kernel(block, draws, scale, read, write, ids, scratch) for the tables' element type, on one thread.
-template <class Real, class Kernel>
-LossSum run_exact(const WindowArguments& arguments, const Scale& scale, const Tables<Real>& read,
-                  const Tables<Real>& write, const Kernel& kernel) {
-  ExactBuffers<Real> buffers(arguments.draws);
+template <class Element, class Kernel>
+LossSum run_exact(const WindowArguments& arguments, const Scale& scale, const Tables<Element>& read,
+                  const Tables<Element>& write, const Kernel& kernel) {
+  ExactBuffers<Arithmetic<Element>> buffers(arguments.draws);
   return kernel(arguments.block, arguments.draws, scale, read, write, buffers.ids(), buffers.scratch.data());
+}
+
+// A loss is a number of the tables' type, and bfloat16 is too coarse for one.
+inline void check_differentiable(const Tensor& in_vectors, const Tensor& out_vectors,
+                                 const WindowArguments& arguments) {
+  check_tables(in_vectors, out_vectors, arguments);
+  require(
+      in_vectors.scalar_type() != ScalarType::BFloat16,
+      "in_vectors: expected float32 or float64 for a loss, got bfloat16; pass table.float(), which passes gradients");
 }
 
 // The loss alone, as a scalar of the tables' type.
 template <class Kernel>
 Tensor exact_loss(const WindowArguments& arguments, const Tensor& in_vectors, const Tensor& out_vectors,
                   const Kernel& kernel) {
-  check_tables(in_vectors, out_vectors, arguments);
+  check_differentiable(in_vectors, out_vectors, arguments);
   const Tensor in = torch::stable::contiguous(in_vectors), out = torch::stable::contiguous(out_vectors);
   const auto loss_of = [&](auto element) {
     using Real = decltype(element);
@@ -49,7 +58,7 @@ Tensor exact_loss(const WindowArguments& arguments, const Tensor& in_vectors, co
 template <class Kernel>
 std::tuple<Tensor, Tensor> exact_gradient(const Tensor& grad, const WindowArguments& arguments,
                                           const Tensor& in_vectors, const Tensor& out_vectors, const Kernel& kernel) {
-  check_tables(in_vectors, out_vectors, arguments);
+  check_differentiable(in_vectors, out_vectors, arguments);
   require(grad.numel() == 1 && grad.scalar_type() == in_vectors.scalar_type(),
           "grad: expected a scalar of the tables' dtype");
   const Tensor in = torch::stable::contiguous(in_vectors), out = torch::stable::contiguous(out_vectors);
@@ -64,12 +73,22 @@ std::tuple<Tensor, Tensor> exact_gradient(const Tensor& grad, const WindowArgume
   return {in_gradient, out_gradient};
 }
 
-// A training step on float64 tables.
+// A training step, window after window, on tables of any type.
 template <class Kernel>
 LossSum exact_step(const WindowArguments& arguments, const LearningRate& rate, const Tensor& in, const Tensor& out,
                    const Kernel& kernel) {
-  const Tables<double> tables = tables_of<double>(in, out);
-  return run_exact<double>(arguments, {0, &rate}, tables, tables, kernel);
+  const auto step = [&](auto element) {
+    const auto tables = tables_of<decltype(element)>(in, out);
+    return run_exact(arguments, {0, &rate}, tables, tables, kernel);
+  };
+  switch (in.scalar_type()) {
+    case ScalarType::Double:
+      return step(double{});
+    case ScalarType::BFloat16:
+      return step(BFloat16{});
+    default:
+      return step(float{});
+  }
 }
 
 }  // namespace pyembed

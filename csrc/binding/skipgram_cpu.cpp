@@ -10,13 +10,15 @@ const auto kernel = [](const auto&... arguments) { return skipgram_exact(argumen
 
 Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                       int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window,
-                      int64_t negative, int64_t seed, int64_t epoch, double lr_begin, double lr_end, int64_t threads) {
+                      int64_t negative, int64_t sharing, int64_t seed, int64_t epoch, double lr_begin, double lr_end,
+                      int64_t threads) {
   const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, seed, epoch);
+                                  negative, sharing, seed, epoch);
   check_tables(in_vectors, out_vectors, arguments);
   const LearningRate rate{lr_begin, lr_end};
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
-    if (in.scalar_type() == ScalarType::Double) return exact_step(arguments, rate, in, out, kernel);
+    const bool fast = in.scalar_type() == ScalarType::Float && arguments.draws.sharing == kPerWindow;
+    if (!fast) return exact_step(arguments, rate, in, out, kernel);
     const Tables<float> tables = tables_of<float>(in, out);
     return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
                         [&](int64_t begin, int64_t end, void* scratch) {
@@ -28,18 +30,18 @@ Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor 
 
 Tensor skipgram_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                      int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                     int64_t seed, int64_t epoch) {
+                     int64_t sharing, int64_t seed, int64_t epoch) {
   const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, seed, epoch);
+                                  negative, sharing, seed, epoch);
   return exact_loss(arguments, in_vectors, out_vectors, kernel);
 }
 
 std::tuple<Tensor, Tensor> skipgram_loss_backward(Tensor grad, Tensor in_vectors, Tensor out_vectors, Tensor ids,
                                                   Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                                   int64_t center_begin, int64_t center_end, int64_t window,
-                                                  int64_t negative, int64_t seed, int64_t epoch) {
+                                                  int64_t negative, int64_t sharing, int64_t seed, int64_t epoch) {
   const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, seed, epoch);
+                                  negative, sharing, seed, epoch);
   return exact_gradient(grad, arguments, in_vectors, out_vectors, kernel);
 }
 

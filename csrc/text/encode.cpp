@@ -1,10 +1,12 @@
-// The second pass: from the types noted in the scratch file to word ids and sentence starts.
+// The second pass: from the types noted in the first to word ids and sentence starts.
 //
 // Threads take blocks in order, map them on their own, and hand the place to write at from block to block.
 #include <algorithm>
 #include <atomic>
+#include <stdexcept>
 
 #include "ingest.h"
+#include "notes.h"
 #include "parallel.h"
 #include "positioned_io.h"
 
@@ -21,23 +23,29 @@ struct Place {
 };
 
 struct Output {
-  std::vector<int32_t> ids;
+  std::vector<int32_t> ids;  // the first `size` count
+  size_t size = 0;
   std::vector<int64_t> ends;  // ascending counts of ids before each sentence end, relative to the block
 };
 
-void map_block(const std::vector<int32_t>& notes, const std::vector<int32_t>& merged_types, const WordMap& map,
-               Output* output) {
+// `words` as WordMap's, of the types of the worker that took the notes.
+void map_block(const uint16_t* notes, size_t n, const int32_t* words, const WordMap& map, Output* output) {
   std::vector<int32_t>& ids = output->ids;
-  ids.resize(notes.size());
+  if (ids.size() < n) ids.resize(n);
   output->ends.clear();
   size_t size = 0;
-  for (size_t i = 0; i < notes.size(); ++i) {
-    if (notes[i] < 0) {
-      const auto end = static_cast<int64_t>(size);
-      if (output->ends.empty() || output->ends.back() < end) output->ends.push_back(end);
-      continue;
+  for (size_t i = 0; i < n; ++i) {
+    int32_t type = notes[i];
+    if (type >= kWide) {
+      if (type == kSentenceEnd) {
+        const auto end = static_cast<int64_t>(size);
+        if (output->ends.empty() || output->ends.back() < end) output->ends.push_back(end);
+        continue;
+      }
+      type = wide_type(notes + i + 1);
+      i += 2;
     }
-    const int32_t word = map.words[merged_types[notes[i]]];
+    const int32_t word = words[type];
     if (word >= -1) {
       ids[size] = word;
       size += word >= 0;  // without a branch: which words are rare is not to be predicted
@@ -47,12 +55,17 @@ void map_block(const std::vector<int32_t>& notes, const std::vector<int32_t>& me
     ids.resize(ids.size() + static_cast<size_t>(end - begin));
     for (int64_t k = begin; k < end; ++k) ids[size++] = map.list_words[k];
   }
-  ids.resize(size);
+  output->size = size;
 }
 
 }  // namespace
 
-EncodedSize Ingest::encode(const WordMap& map, const EncodedFile& file) const {
+EncodedSize Ingest::encode(const WordMap& map, const EncodedArrays& arrays) const {
+  std::vector<std::vector<int32_t>> words(merged_types_.size());  // [worker][its type]
+  in_threads(words.size(), [&](size_t worker) {
+    for (const int32_t type : merged_types_[worker]) words[worker].push_back(map.words[type]);
+  });
+
   std::atomic<size_t> next_block{0};
   std::mutex mutex;
   std::condition_variable turn;
@@ -60,14 +73,19 @@ EncodedSize Ingest::encode(const WordMap& map, const EncodedFile& file) const {
 
   const auto run = [&](size_t) {
     try {
-      std::vector<int32_t> notes;
+      std::vector<uint16_t> from_scratch;
       Output output;
       for (;;) {
         const size_t block = next_block.fetch_add(1);
         if (block >= notes_.size()) return;
-        notes.resize(notes_[block].size);
-        read_at(scratch_, notes.data(), notes.size() * sizeof(int32_t), static_cast<int64_t>(notes_[block].offset));
-        map_block(notes, merged_types_[notes_[block].worker], map, &output);
+        const Notes& notes = notes_[block];
+        const uint16_t* taken = notes.memory;
+        if (taken == nullptr) {
+          from_scratch.resize(notes.size);
+          read_at(scratch_, from_scratch.data(), notes.size * sizeof(uint16_t), static_cast<int64_t>(notes.offset));
+          taken = from_scratch.data();
+        }
+        map_block(taken, notes.size, words[notes.worker].data(), map, &output);
 
         int64_t first_token, first_end;
         {
@@ -81,15 +99,16 @@ EncodedSize Ingest::encode(const WordMap& map, const EncodedFile& file) const {
             output.ends.erase(output.ends.begin());  // an empty sentence
           }
           if (!output.ends.empty()) place.last_sentence_end = output.ends.back();
-          place.tokens += static_cast<int64_t>(output.ids.size());
+          place.tokens += static_cast<int64_t>(output.size);
           place.sentences += static_cast<int64_t>(output.ends.size());
+          if (place.tokens > arrays.ids_size || place.sentences >= arrays.starts_size) {
+            throw std::length_error("expected arrays that hold all ids and sentence starts");
+          }
           ++place.block;
         }
         turn.notify_all();
-        write_at(file.descriptor, output.ids.data(), output.ids.size() * sizeof(int32_t),
-                 file.ids_offset + first_token * static_cast<int64_t>(sizeof(int32_t)));
-        write_at(file.descriptor, output.ends.data(), output.ends.size() * sizeof(int64_t),
-                 file.starts_offset + first_end * static_cast<int64_t>(sizeof(int64_t)));
+        std::copy_n(output.ids.begin(), output.size, arrays.ids + first_token);
+        std::copy(output.ends.begin(), output.ends.end(), arrays.starts + first_end);
       }
     } catch (...) {
       {
@@ -102,8 +121,7 @@ EncodedSize Ingest::encode(const WordMap& map, const EncodedFile& file) const {
   };
 
   in_threads(merged_types_.size(), run);
-  const int64_t zero = 0;
-  write_at(file.descriptor, &zero, sizeof zero, file.starts_offset);
+  if (arrays.starts_size > 0) arrays.starts[0] = 0;
   return {place.tokens, place.sentences};
 }
 

@@ -6,13 +6,15 @@
 #include <utility>
 
 #include "merge.h"
+#include "notes.h"
 #include "positioned_io.h"
 #include "utf8.h"
 
 namespace pyembed {
 namespace {
 
-constexpr size_t kBlockSize = 1 << 20;  // with its notes it stays in a core's L2 cache
+constexpr size_t kBlockSize = 1 << 18;  // with its notes it leaves most of a core's L2 cache to the table
+constexpr size_t kChunk = 4 << 20;      // notes that memory is allocated for at a time
 constexpr size_t kPadding = 64;         // candidate_mask reads whole 64-byte pieces; covers kKeyPadding
 static_assert(kPadding >= kKeyPadding, "");
 
@@ -61,13 +63,14 @@ struct Ingest::Worker {
   int index;
   TypeTable types;
   std::vector<int32_t> invalid_types;
-  std::vector<int32_t> ids;
+  std::vector<NoteChunk> chunks;    // only the last may have room
+  std::vector<uint16_t> unwritten;  // notes on their way to the scratch file
 };
 
-Ingest::Ingest(int scratch, int threads, bool records, bool strict)
-    : scratch_(scratch), records_(records), strict_(strict) {
+Ingest::Ingest(int scratch, size_t memory, int threads, bool records, bool strict)
+    : scratch_(scratch), records_(records), strict_(strict), memory_left_(memory) {
   if (threads < 1) throw std::invalid_argument("expected at least one thread");
-  for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(Worker{i, {}, {}, {}}));
+  for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(Worker{i, {}, {}, {}, {}}));
   try {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { run(i); });
   } catch (...) {
@@ -168,16 +171,27 @@ void Ingest::run(int index) {
         queue_.pop_front();
       }
       not_full_.notify_one();
-      Notes notes = records_ ? take_notes<RecordSeparators>(block, worker) : take_notes<TextSeparators>(block, worker);
-      const uint64_t bytes = notes.size * sizeof(int32_t);
+      const size_t most = most_notes(block.size);
+      NoteChunk* const chunk = chunk_with_room(most, worker);
+      if (chunk == nullptr && worker.unwritten.size() < most) worker.unwritten.resize(most);
+      uint16_t* const taken = chunk != nullptr ? chunk->notes.get() + chunk->used : worker.unwritten.data();
+      Notes notes = records_ ? take_notes<RecordSeparators>(block, worker, taken)
+                             : take_notes<TextSeparators>(block, worker, taken);
+      const uint64_t bytes = notes.size * sizeof(uint16_t);
+      if (chunk != nullptr) {
+        notes.memory = taken;
+        chunk->used += notes.size;
+      }
       {
         std::lock_guard<std::mutex> lock(mutex_);
-        notes.offset = scratch_size_;
-        scratch_size_ += bytes;
+        if (chunk == nullptr) {
+          notes.offset = scratch_size_;
+          scratch_size_ += bytes;
+        }
         notes_[block.index] = notes;
         if (block.bytes.size() <= 2 * kBlockSize) spare_.push_back(std::move(block.bytes));
       }
-      write_at(scratch_, worker.ids.data(), bytes, static_cast<int64_t>(notes.offset));
+      if (chunk == nullptr) write_at(scratch_, taken, bytes, static_cast<int64_t>(notes.offset));
     }
   } catch (...) {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -188,10 +202,26 @@ void Ingest::run(int index) {
   not_full_.notify_all();
 }
 
+// Room for so many notes in memory; null where the memory for notes is used up.
+Ingest::NoteChunk* Ingest::chunk_with_room(size_t notes, Worker& worker) {
+  if (!worker.chunks.empty() && worker.chunks.back().size - worker.chunks.back().used >= notes) {
+    return &worker.chunks.back();
+  }
+  NoteChunk chunk;
+  chunk.size = std::max(notes, kChunk);
+  const size_t bytes = chunk.size * sizeof(uint16_t);
+  size_t left = memory_left_;
+  do {
+    if (left < bytes) return nullptr;
+  } while (!memory_left_.compare_exchange_weak(left, left - bytes));
+  chunk.notes.reset(new uint16_t[chunk.size]);  // not make_unique, which would write to all of it
+  worker.chunks.push_back(std::move(chunk));
+  return &worker.chunks.back();
+}
+
 template <class Separators>
-Ingest::Notes Ingest::take_notes(const Block& block, Worker& worker) {
-  if (worker.ids.size() < block.size + 1) worker.ids.resize(block.size + 1);
-  int32_t* out = worker.ids.data();
+Ingest::Notes Ingest::take_notes(const Block& block, Worker& worker, uint16_t* taken) {
+  uint16_t* out = taken;
   const char* const text = block.bytes.data();
   const char* const end = text + block.size;
   const char* token = text;
@@ -203,7 +233,7 @@ Ingest::Notes Ingest::take_notes(const Block& block, Worker& worker) {
       const Pending& next = found[i];
       if (next.key.tag == 0) {
         ++lines;
-        *out++ = -1;
+        *out++ = kSentenceEnd;
         continue;
       }
       int32_t type = worker.types.add(next.key, next.hash, next.bytes, next.length, 1);
@@ -216,13 +246,13 @@ Ingest::Notes Ingest::take_notes(const Block& block, Worker& worker) {
           if (strict_) report_fault(block, lines, offset + bad);
         }
       }
-      *out++ = type;
+      out = note_type(type, out);
     }
   }
   Notes notes;
   notes.worker = worker.index;
   notes.source = block.source;
-  notes.size = static_cast<uint64_t>(out - worker.ids.data());
+  notes.size = static_cast<uint64_t>(out - taken);
   notes.lines = lines;
   return notes;
 }
@@ -275,7 +305,16 @@ void Ingest::merge() {
   }
   std::sort(types_.invalid.begin(), types_.invalid.end());
   types_.invalid.erase(std::unique(types_.invalid.begin(), types_.invalid.end()), types_.invalid.end());
+  for (const auto& worker : workers_) {
+    for (NoteChunk& chunk : worker->chunks) chunks_.push_back(std::move(chunk));
+  }
   workers_.clear();
+}
+
+int64_t Ingest::sentence_ends() const {
+  uint64_t ends = 0;
+  for (const Notes& notes : notes_) ends += notes.lines;
+  return static_cast<int64_t>(ends);
 }
 
 }  // namespace pyembed

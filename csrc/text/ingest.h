@@ -1,10 +1,11 @@
 // Ingest: one pass over raw bytes, on several threads, that counts the types of a text and notes the type of every
-// token in a scratch file; encode() then turns those notes into word ids.
+// token; encode() then turns those notes into word ids, so that no string is looked at twice.
 //
 // The caller feeds blocks cut anywhere. Every worker owns a TypeTable and shares nothing while it counts; finish()
 // merges the tables. Counts, first positions and the order of tokens do not depend on the number of threads.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -45,11 +46,12 @@ struct WordMap {
   const int32_t* list_words;
 };
 
-// Where encode() writes: ids int32 from ids_offset on, sentence starts int64 from starts_offset on.
-struct EncodedFile {
-  int descriptor;
-  int64_t ids_offset;
-  int64_t starts_offset;
+// Where encode() writes.
+struct EncodedArrays {
+  int32_t* ids;  // [ids_size]: T at least
+  int64_t ids_size;
+  int64_t* starts;  // [starts_size]: S + 1 at least
+  int64_t starts_size;
 };
 
 struct EncodedSize {
@@ -59,9 +61,10 @@ struct EncodedSize {
 
 class Ingest {
  public:
-  // `scratch` is an open descriptor of an empty file, read and written by position. `records` picks RecordSeparators
-  // in place of TextSeparators. With `strict` an invalid token ends the pass.
-  Ingest(int scratch, int threads, bool records, bool strict);
+  // Notes take `memory` bytes, and once these are full go to `scratch`, an open descriptor of an empty file, read and
+  // written by position. `records` picks RecordSeparators in place of TextSeparators. With `strict` an invalid token
+  // ends the pass.
+  Ingest(int scratch, size_t memory, int threads, bool records, bool strict);
   ~Ingest();
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
@@ -78,7 +81,9 @@ class Ingest {
   // After finish().
   const Fault& fault() const { return fault_; }
   const Types& types() const { return types_; }
-  EncodedSize encode(const WordMap& map, const EncodedFile& file) const;
+  int64_t sentence_ends() const;  // S at most
+  // Throws std::length_error where an array is too small.
+  EncodedSize encode(const WordMap& map, const EncodedArrays& arrays) const;
 
  private:
   struct Block {
@@ -89,13 +94,19 @@ class Ingest {
     uint64_t source_offset = 0;  // of its first byte in the source
     uint64_t position = 0;       // of its first byte in the stream
   };
-  // Where a block's types went: int32 ids of its worker's table, -1 for the end of a sentence.
+  // Where the notes (notes.h) of a block's tokens are, in types of its worker's table.
   struct Notes {
     int worker = 0;
     uint32_t source = 0;
-    uint64_t offset = 0;  // bytes in the scratch file
-    uint64_t size = 0;    // ids
-    uint64_t lines = 0;   // sentence ends in the block
+    const uint16_t* memory = nullptr;  // null: in the scratch file
+    uint64_t offset = 0;               // bytes in the scratch file
+    uint64_t size = 0;
+    uint64_t lines = 0;  // sentence ends in the block
+  };
+  // Memory for the notes of one worker's blocks, one after another.
+  struct NoteChunk {
+    std::unique_ptr<uint16_t[]> notes;
+    size_t size = 0, used = 0;
   };
   struct Worker;
 
@@ -104,13 +115,15 @@ class Ingest {
   bool queue_block(const char* bytes, size_t size);
   void run(int worker);
   template <class Separators>
-  Notes take_notes(const Block& block, Worker& worker);
+  Notes take_notes(const Block& block, Worker& worker, uint16_t* taken);
+  NoteChunk* chunk_with_room(size_t notes, Worker& worker);
   void report_fault(const Block& block, uint64_t lines_before, uint64_t offset);
   void merge();
 
   const int scratch_;
   const bool records_, strict_;
   uint64_t scratch_size_ = 0;
+  std::atomic<size_t> memory_left_;  // for notes, in bytes
 
   // The feeder's own.
   std::vector<char> carry_;  // what followed the last separator
@@ -133,6 +146,7 @@ class Ingest {
 
   Types types_;
   std::vector<std::vector<int32_t>> merged_types_;  // [worker][its type]
+  std::vector<NoteChunk> chunks_;                   // of all workers
 };
 
 }  // namespace pyembed

@@ -10,6 +10,14 @@
 namespace pyembed {
 namespace {
 
+// A type of a table, on its way to a part.
+struct Dealt {
+  uint64_t hash;
+  int32_t type;
+};
+
+constexpr size_t kAhead = 16;  // types whose slots are on their way from memory
+
 // Which of `parts` merges a type: from the low half of the hash, since tables place types by the high bits.
 size_t part_of(uint64_t hash, size_t parts) { return static_cast<size_t>((hash & 0xffffffff) * parts >> 32); }
 
@@ -17,8 +25,8 @@ size_t part_of(uint64_t hash, size_t parts) { return static_cast<size_t>((hash &
 
 Types merge_tables(std::vector<TypeTable> tables, std::vector<std::vector<int32_t>>* merged) {
   const size_t n = tables.size();
-  std::vector<std::vector<std::vector<int32_t>>> dealt(n, std::vector<std::vector<int32_t>>(n));  // [table][part]
-  std::vector<std::vector<uint64_t>> counts(n);                                                   // [table][type]
+  std::vector<std::vector<std::vector<Dealt>>> dealt(n, std::vector<std::vector<Dealt>>(n));  // [table][part]
+  std::vector<std::vector<uint64_t>> counts(n);                                               // [table][type]
   merged->resize(n);
   in_threads(n, [&](size_t t) {
     const TypeTable& table = tables[t];
@@ -26,18 +34,24 @@ Types merge_tables(std::vector<TypeTable> tables, std::vector<std::vector<int32_
     (*merged)[t].resize(table.size());
     for (int32_t type = 0; type < table.size(); ++type) {
       const uint64_t hash = key_of(table.bytes(type), table.length(type)).hash();
-      dealt[t][part_of(hash, n)].push_back(type);
+      dealt[t][part_of(hash, n)].push_back({hash, type});
     }
   });
 
   std::vector<TypeTable> parts(n);
   in_threads(n, [&](size_t p) {
+    size_t most = 0;
+    for (size_t t = 0; t < n; ++t) most = std::max(most, dealt[t][p].size());
+    parts[p] = TypeTable(most);
     for (size_t t = 0; t < n; ++t) {
-      for (const int32_t type : dealt[t][p]) {
+      const std::vector<Dealt>& here = dealt[t][p];
+      for (size_t i = 0; i < here.size(); ++i) {
+        if (i + kAhead < here.size()) parts[p].prefetch(here[i + kAhead].hash);
+        const auto [hash, type] = here[i];
         const char* const bytes = tables[t].bytes(type);
         const size_t length = tables[t].length(type);
         const TypeKey key = key_of(bytes, length);
-        const uint64_t hash = key.hash(), count = counts[t][type], position = tables[t].first_position(type);
+        const uint64_t count = counts[t][type], position = tables[t].first_position(type);
         int32_t in_part = parts[p].add(key, hash, bytes, length, count);
         if (in_part < 0) {
           in_part = parts[p].insert(key, hash, bytes, length, count, position);
@@ -77,7 +91,7 @@ Types merge_tables(std::vector<TypeTable> tables, std::vector<std::vector<int32_
                 types.text.begin() + first_byte[p]);
     }
     for (size_t t = 0; t < n; ++t) {
-      for (const int32_t type : dealt[t][p]) (*merged)[t][type] += static_cast<int32_t>(first_type[p]);
+      for (const Dealt& one : dealt[t][p]) (*merged)[t][one.type] += static_cast<int32_t>(first_type[p]);
     }
   });
   return types;

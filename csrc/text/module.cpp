@@ -1,4 +1,4 @@
-// pyembed._text: Ingest for Python. The GIL is released wherever the threads work or are waited for.
+// pyembed._text: Ingest and sampling for Python. The GIL is released wherever threads work or are waited for.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "ingest.h"
+#include "sampling.h"
 
 namespace py = pybind11;
 
@@ -22,15 +23,31 @@ bool feed(Ingest& ingest, const py::buffer& block) {
   return ingest.feed(static_cast<const char*>(view.ptr), static_cast<size_t>(view.size));
 }
 
-// (counts int64[n], first_positions int64[n], ends int64[n], text bytes, invalid int32[]) of the n types.
+// (counts int64[n], first_positions int64[n], invalid int32[]) of the n types.
 py::tuple types(const Ingest& ingest) {
   const Types& types = ingest.types();
   const auto array = [](const std::vector<uint64_t>& values) {
     return Array<int64_t>(static_cast<py::ssize_t>(values.size()), reinterpret_cast<const int64_t*>(values.data()));
   };
-  return py::make_tuple(array(types.counts), array(types.first_positions), array(types.ends),
-                        py::bytes(types.text.data(), types.text.size()),
+  return py::make_tuple(array(types.counts), array(types.first_positions),
                         Array<int32_t>(static_cast<py::ssize_t>(types.invalid.size()), types.invalid.data()));
+}
+
+// The types of these numbers as text, U+FFFD for what is not UTF-8.
+py::list texts(const Ingest& ingest, const Array<int64_t>& numbers) {
+  const Types& types = ingest.types();
+  const auto n = static_cast<int64_t>(types.ends.size());
+  py::list texts(static_cast<size_t>(numbers.size()));
+  for (py::ssize_t i = 0; i < numbers.size(); ++i) {
+    const int64_t type = numbers.data()[i];
+    if (type < 0 || type >= n) throw py::index_error("expected numbers of types");
+    const uint64_t begin = type ? types.ends[type - 1] : 0;
+    const auto size = static_cast<py::ssize_t>(types.ends[type] - begin);
+    PyObject* const text = PyUnicode_DecodeUTF8(types.text.data() + begin, size, "replace");
+    if (text == nullptr) throw py::error_already_set();
+    PyList_SET_ITEM(texts.ptr(), i, text);
+  }
+  return texts;
 }
 
 py::object fault(const Ingest& ingest) {
@@ -39,24 +56,71 @@ py::object fault(const Ingest& ingest) {
   return py::make_tuple(fault.source, fault.line, fault.byte, fault.value);
 }
 
+// Writes to `ids` and `starts` and returns how many ids and sentences there are.
 py::tuple encode(const Ingest& ingest, const Array<int32_t>& words, const Array<int64_t>& list_starts,
-                 const Array<int32_t>& list_words, int descriptor, int64_t ids_offset, int64_t starts_offset) {
+                 const Array<int32_t>& list_words, py::array_t<int32_t, py::array::c_style>& ids,
+                 py::array_t<int64_t, py::array::c_style>& starts) {
   if (words.size() != static_cast<py::ssize_t>(ingest.types().counts.size())) {
     throw py::value_error("expected one entry of `words` for every type");
   }
   const WordMap map{words.data(), list_starts.data(), list_words.data()};
+  const EncodedArrays arrays{ids.mutable_data(), ids.size(), starts.mutable_data(), starts.size()};
   EncodedSize size;
   {
     py::gil_scoped_release release;
-    size = ingest.encode(map, {descriptor, ids_offset, starts_offset});
+    size = ingest.encode(map, arrays);
   }
   return py::make_tuple(size.tokens, size.sentences);
+}
+
+template <class T>
+Array<T> sized(int64_t size) {
+  return Array<T>(static_cast<py::ssize_t>(size));
+}
+
+// (kept ids int32[n], int64[m]: how many are kept before each of the m sentence starts)
+py::tuple kept_tokens(const Array<int32_t>& ids, uint64_t first_position, const Array<int64_t>& sentence_starts,
+                      const Array<uint32_t>& keep_threshold, uint64_t seed, uint32_t epoch) {
+  const TokenRange range{ids.data(), ids.size(), first_position, sentence_starts.data(), sentence_starts.size()};
+  for (int64_t i = 0; i < range.tokens; ++i) {
+    if (static_cast<uint64_t>(range.ids[i]) >= static_cast<uint64_t>(keep_threshold.size())) {
+      throw py::index_error("expected ids below the number of thresholds");
+    }
+  }
+  Array<int32_t> kept = sized<int32_t>(range.tokens);
+  Array<int64_t> kept_before = sized<int64_t>(range.sentences);
+  int32_t* const kept_data = kept.mutable_data();
+  int64_t* const before_data = kept_before.mutable_data();
+  const uint32_t* const threshold = keep_threshold.data();
+  int64_t count;
+  {
+    py::gil_scoped_release release;
+    count = keep_tokens(range, threshold, seed, epoch, kept_data, before_data);
+  }
+  kept.resize({static_cast<py::ssize_t>(count)}, false);
+  return py::make_tuple(kept, kept_before);
+}
+
+void fill_rows(py::array_t<float, py::array::c_style>& rows, uint64_t first_row, uint64_t seed) {
+  if (rows.ndim() != 2) throw py::value_error("expected rows of elements");
+  const int64_t dimensions = rows.shape(1);
+  fill_uniform(first_row * static_cast<uint64_t>(dimensions), rows.size(), dimensions, seed, rows.mutable_data());
+}
+
+py::tuple columns(const Array<double>& scaled) {
+  Array<double> probability = sized<double>(scaled.size());
+  Array<int64_t> alias = sized<int64_t>(scaled.size());
+  alias_columns(scaled.data(), scaled.size(), probability.mutable_data(), alias.mutable_data());
+  return py::make_tuple(probability, alias);
 }
 
 }  // namespace
 
 PYBIND11_MODULE(_text, m) {
-  m.doc() = "Counting and encoding text on several threads; see pyembed/corpus/engine.py for the interface.";
+  m.doc() = "Counting, encoding and sampling text; see pyembed/corpus/engine.py and sampling.py for the interface.";
+  m.def("keep_tokens", &kept_tokens);
+  m.def("fill_uniform", &fill_rows, py::arg().noconvert(), py::arg(), py::arg());
+  m.def("alias_columns", &columns);
   py::register_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);
@@ -66,15 +130,17 @@ PYBIND11_MODULE(_text, m) {
     }
   });
   py::class_<Ingest>(m, "Ingest")
-      .def(py::init<int, int, bool, bool>(), py::arg("scratch"), py::kw_only(), py::arg("threads"), py::arg("records"),
-           py::arg("strict"))
+      .def(py::init<int, size_t, int, bool, bool>(), py::arg("scratch"), py::kw_only(), py::arg("memory"),
+           py::arg("threads"), py::arg("records"), py::arg("strict"))
       .def("feed", &feed)
       .def("end_of_file", &Ingest::end_of_file, py::call_guard<py::gil_scoped_release>())
       .def("finish", &Ingest::finish, py::call_guard<py::gil_scoped_release>())
       .def("close", &Ingest::close, py::call_guard<py::gil_scoped_release>())
       .def("fault", &fault)
       .def("types", &types)
-      .def("encode", &encode);
+      .def("texts", &texts)
+      .def("sentence_ends", &Ingest::sentence_ends)
+      .def("encode", &encode, py::arg(), py::arg(), py::arg(), py::arg().noconvert(), py::arg().noconvert());
 }
 
 }  // namespace pyembed

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "large_pages.h"
 #include "separators.h"
 
 namespace pyembed {
@@ -32,11 +33,10 @@ struct TypeKey {
 constexpr size_t kKeyPadding = 16;
 
 inline TypeKey key_of(const char* bytes, size_t length) {
-  static constexpr uint64_t masks[17] = {
-      0,     0xff,  0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, ~0ull, ~0ull,
-      ~0ull, ~0ull, ~0ull,  ~0ull,    ~0ull,      ~0ull,        ~0ull};
-  if (length <= 16) {
-    return {load_word(bytes) & masks[length], load_word(bytes + 8) & (length > 8 ? masks[length - 8] : 0),
+  if (length <= 16) {  // the bytes past the end are masked without asking for the length, which is not to be predicted
+    static constexpr char ones[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};  // then zeros
+    const char* const mask = ones + 16 - length;
+    return {load_word(bytes) & load_word(mask), load_word(bytes + 8) & load_word(mask + 8),
             static_cast<uint32_t>(length)};
   }
   uint64_t h = length;
@@ -48,6 +48,14 @@ inline TypeKey key_of(const char* bytes, size_t length) {
 class TypeTable {
  public:
   TypeTable() { resize(1 << 12); }
+  explicit TypeTable(size_t types) {
+    size_t slots = 1 << 12;
+    while (is_full(types, slots)) slots *= 2;
+    resize(slots);
+    ends_.reserve(types);
+    first_positions_.reserve(types);
+    arena_.reserve(kBytesAType * types);
+  }
 
   int64_t size() const { return static_cast<int64_t>(ends_.size()); }
   // kKeyPadding bytes past the type's end may be read too.
@@ -65,7 +73,7 @@ class TypeTable {
   int32_t add(const TypeKey& key, uint64_t hash, const char* bytes, size_t length, uint64_t count) {
     for (size_t i = hash >> shift_;; i = (i + 1) & mask_) {
       Slot& slot = slots_[i];
-      if (slot.head == key.head && slot.next == key.next && slot.tag == key.tag) {
+      if (((slot.head ^ key.head) | (slot.next ^ key.next) | (slot.tag ^ key.tag)) == 0) {
         if (key.tag <= 16 || equals(slot.type, bytes, length)) {
           slot.count += count;
           return slot.type;
@@ -79,7 +87,7 @@ class TypeTable {
   int32_t insert(const TypeKey& key, uint64_t hash, const char* bytes, size_t length, uint64_t count,
                  uint64_t position) {
     if (size() >= std::numeric_limits<int32_t>::max()) throw std::length_error("more than 2^31 - 1 distinct tokens");
-    if (ends_.size() * 10 >= slots_.size() * 6) resize(slots_.size() * 2);
+    if (is_full(ends_.size(), slots_.size())) resize(slots_.size() * 2);
     const auto type = static_cast<int32_t>(size());
     place({key.head, key.next, count, key.tag, type}, hash);
     const size_t begin = ends_.empty() ? 0 : ends_.back();
@@ -107,6 +115,10 @@ class TypeTable {
   };
   static_assert(sizeof(Slot) == 32, "two slots a cache line");
 
+  static constexpr size_t kBytesAType = 10;  // about; the arena grows where it is more
+
+  static bool is_full(size_t types, size_t slots) { return types * 10 >= slots * 6; }
+
   bool equals(int32_t type, const char* bytes, size_t length) const {
     return this->length(type) == length && std::memcmp(this->bytes(type), bytes, length) == 0;
   }
@@ -118,7 +130,7 @@ class TypeTable {
   }
 
   void resize(size_t slots) {
-    std::vector<Slot> old(slots);
+    std::vector<Slot, LargePages<Slot>> old(slots);
     old.swap(slots_);
     mask_ = slots - 1;
     shift_ = 64;
@@ -128,7 +140,7 @@ class TypeTable {
     }
   }
 
-  std::vector<Slot> slots_;
+  std::vector<Slot, LargePages<Slot>> slots_;
   size_t mask_ = 0;
   int shift_ = 64;
   std::vector<char> arena_;     // the bytes of all types, one after another, then padding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from pyembed.corpus import python_engine
 
 
 class Engine(Protocol):
-    """One pass over blocks of bytes that counts types (distinct tokens) and notes every token's type in a scratch file.
+    """One pass over blocks of bytes that counts types (distinct tokens) and notes every token's type.
 
     Blocks may be cut anywhere. Tokens end at ASCII white space or NUL and sentences at a newline; in record mode tokens
     end at byte 0xFF and sentences at 0xFE, which UTF-8 never uses. Nothing depends on the number of threads.
@@ -34,20 +34,25 @@ class Engine(Protocol):
     def fault(self) -> tuple[int, int, int, int] | None:
         """The first bad byte: source (from 0), its line (from 1), its byte (from 0), the byte's value."""
 
-    def types(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], bytes, NDArray[np.int32]]:
-        """counts [n], first_positions [n] in the stream, ends [n] of the types in the text, text, invalid types."""
+    def types(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+        """counts [n], first_positions [n] in the stream, numbers of the invalid types."""
+
+    def texts(self, types: NDArray[np.int64], /) -> list[str]:
+        """The types of these numbers as text, U+FFFD for what is not UTF-8."""
+
+    def sentence_ends(self) -> int:
+        """How many ends of sentences there were: S is at most that."""
 
     def encode(
         self,
         words: NDArray[np.int32],
         list_starts: NDArray[np.int64],
         list_words: NDArray[np.int32],
-        descriptor: int,
-        ids_offset: int,
-        starts_offset: int,
+        ids: NDArray[np.int32],
+        starts: NDArray[np.int64],
         /,
     ) -> tuple[int, int]:
-        """Writes ids int32[T] and sentence starts int64[S + 1] to a file and returns (T, S).
+        """Writes word ids to ids[:T] and sentence starts to starts[:S + 1], and returns (T, S).
 
         `words[type]` is a word id, or -1 for no word, or -2 - k for the words
         `list_words[list_starts[k]:list_starts[k + 1]]`. Sentences without a word vanish.
@@ -55,32 +60,35 @@ class Engine(Protocol):
 
 
 try:
-    from pyembed._text import Ingest as NativeIngest
+    import pyembed._text as compiled
 except ImportError as error:
+    native: Any = None
+    """The compiled module, or None."""
     NATIVE_ERROR: str | None = str(error)
     """Why the compiled engine is not in use; None where it is."""
     open_engine: Callable[..., Engine] = python_engine.Ingest
-    """Opens an engine: (scratch file descriptor, *, threads, records, strict)."""
+    """Opens an engine: (scratch file descriptor, *, memory, threads, records, strict). Notes take `memory` bytes before
+    they go to the scratch file."""
 else:
+    native = compiled
     NATIVE_ERROR = None
-    open_engine = NativeIngest
+    open_engine = compiled.Ingest
 
 
 @dataclass(frozen=True)
 class Types:
-    """The distinct tokens of a corpus as raw bytes, n of them, in no particular order."""
+    """The distinct tokens of a corpus, n of them, in no particular order."""
 
     counts: NDArray[np.int64]
     """[n], how often each occurs."""
     first_positions: NDArray[np.int64]
     """[n], ascending in the order of first appearance."""
-    ends: NDArray[np.int64]
-    """[n], where each ends in `text`; it starts where the one before ends."""
-    text: bytes
     invalid: NDArray[np.int32]
-    """Those that are not valid UTF-8."""
+    """The numbers of those that are not valid UTF-8."""
+    texts: Callable[[NDArray[np.int64]], list[str]]
+    """The text of types, by their numbers; U+FFFD for what is not UTF-8."""
 
-    def decode(self, type_: int) -> str:
-        """The type as text, U+FFFD for what is not UTF-8."""
-        start = self.ends[type_ - 1] if type_ else 0
-        return self.text[start : self.ends[type_]].decode("utf-8", "replace")
+    @classmethod
+    def of(cls, engine: Engine) -> Types:
+        """Those that an engine has found when it is finished."""
+        return cls(*engine.types(), engine.texts)

@@ -6,10 +6,12 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from pyembed.config import CorpusConfig, usable_cores
 from pyembed.corpus import engine as engines
@@ -18,11 +20,14 @@ from pyembed.corpus.errors import CorpusError
 from pyembed.corpus.sentences import sentence_blocks
 from pyembed.corpus.sources import expand_inputs
 from pyembed.corpus.token_cache import TokenCache
-from pyembed.corpus.token_file import IDS_OFFSET, Description, finish_token_file, map_token_file, starts_offset
+from pyembed.corpus.token_file import Description, finish_token_file, map_token_file, writable_arrays
 from pyembed.corpus.token_ids import TokenIds
 from pyembed.corpus.vocabulary import Vocabulary
 from pyembed.corpus.words import choose_words
 from pyembed.files import temporary_folder, whole_file
+
+IN_MEMORY = 1 << 28
+"""Bytes of notes, and of ids, that stay in memory; what is larger lies in temporary files."""
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes read from disk so far, and how many there are (None where that is not known)."""
@@ -65,14 +70,14 @@ def ingest_files(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
-    """Reads files, one sentence a line; memory does not grow with their size beyond the number of distinct tokens.
+    """Reads files, one sentence a line; beyond `IN_MEMORY` memory grows only with the number of distinct tokens.
 
     Args:
         inputs: files (also .gz, .bz2, .zst), folders, globs, or "-" for standard input; see `sources.expand_inputs`.
         config: how text becomes words.
         vocabulary: encode with this one instead of making one; min_count and max_final_vocab do not apply then.
         cache_dir: keep the encoded corpus in this folder and reuse it while inputs and options stay the same. Without
-            it the ids live in a temporary file that vanishes with the Corpus.
+            it the ids live in memory, or where they are many in a temporary file that vanishes with the Corpus.
         threads: workers beside the reading thread; None: one for every core this process may use.
         progress: see `Progress`.
 
@@ -155,19 +160,19 @@ class _Counted:
     ) -> Corpus:
         vocabulary, word_map = choose_words(self.types, config, vocabulary, split=not self.are_words)
         tokens = word_map.count_words(self.types.counts)
+        most_sentences = self.engine.sentence_ends()
+        in_memory = cache is None and 4 * tokens + 8 * most_sentences <= IN_MEMORY
         folder = temporary_folder() if cache is None else cache.path
-        with _naming(folder), _token_file(cache) as file:
-            written = self.engine.encode(
-                word_map.words,
-                word_map.list_starts,
-                word_map.list_words,
-                file.fileno(),
-                IDS_OFFSET,
-                starts_offset(tokens),
+        with nullcontext() if in_memory else _token_file(cache) as file, _naming(folder):
+            if file is None:
+                ids, starts = np.empty(tokens, np.int32), np.empty(most_sentences + 1, np.int64)
+            else:
+                ids, starts = writable_arrays(file, tokens, most_sentences)
+            written, sentences = self.engine.encode(
+                word_map.words, word_map.list_starts, word_map.list_words, ids, starts
             )
-            if written[0] != tokens:
-                raise AssertionError(f"expected to encode {tokens} words, encoded {written[0]}")
-            sentences = written[1]
+            if written != tokens:
+                raise AssertionError(f"expected to encode {tokens} words, encoded {written}")
             report = IngestReport(
                 raw_tokens=int(self.types.counts.sum()),
                 sentences=sentences,
@@ -178,6 +183,8 @@ class _Counted:
                 seconds=time.perf_counter() - started,
                 from_cache=False,
             )
+            if file is None:
+                return Corpus(vocabulary, TokenIds.from_encoded(ids, starts[: sentences + 1]), report)
             if cache is not None:
                 finish_token_file(file, tokens, sentences, Description(vocabulary, cache.made_from, asdict(report)))
             return Corpus(vocabulary, map_token_file(file, tokens, sentences), report)
@@ -200,6 +207,7 @@ def _counted(
         scratch = stack.enter_context(tempfile.TemporaryFile(dir=folder))
         engine = engines.open_engine(
             scratch.fileno(),
+            memory=IN_MEMORY,
             threads=threads or usable_cores(),
             records=records,
             strict=config.encoding_errors == "strict",
@@ -210,7 +218,7 @@ def _counted(
             engine.finish()
         if (fault := engine.fault()) is not None:
             raise CorpusError(explain(*fault))
-        types = Types(*engine.types())
+        types = Types.of(engine)
         if not len(types.counts):
             raise CorpusError("the corpus is empty: it holds no token")
         yield _Counted(engine, types, size, records)

@@ -40,13 +40,22 @@ class _TypeIds(dict[bytes, int]):
 class Ingest:
     """See `engine.Engine`."""
 
-    def __init__(self, scratch: int, *, threads: int, records: bool, strict: bool) -> None:  # noqa: ARG002 - one thread
+    def __init__(
+        self,
+        scratch: int,
+        *,
+        memory: int,  # noqa: ARG002 - none: all notes go to the scratch file
+        threads: int,  # noqa: ARG002 - one
+        records: bool,
+        strict: bool,
+    ) -> None:
         self._scratch = scratch
         self._records = records
         self._token_end, self._sentence_end = (b"\xff", b"\xfe") if records else (b" ", b"\n")
         self._types = _TypeIds(strict)
         self._counts = array("q")
         self._notes = 0
+        self._sentence_ends = 0
         self._carry = b""
         self._source, self._line, self._offset = 0, 1, 0  # of the first byte of the carry
         self._fault: tuple[int, int, int, int] | None = None
@@ -85,6 +94,7 @@ class Ingest:
         seen, counts = np.unique(numbers[numbers >= 0], return_counts=True)
         np.frombuffer(self._counts, dtype=np.int64)[seen] += counts
         _write_at(self._scratch, numbers, 4 * self._notes)
+        self._sentence_ends += len(sentences)
         self._notes += len(notes)
 
     def _tokens(self, sentence: bytes) -> list[bytes]:
@@ -115,42 +125,45 @@ class Ingest:
     def fault(self) -> tuple[int, int, int, int] | None:
         return self._fault
 
-    def types(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], bytes, NDArray[np.int32]]:
-        n = len(self._types)
-        ends = np.cumsum(np.fromiter(map(len, self._types), dtype=np.int64, count=n))
+    def types(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         counts = np.array(self._counts, dtype=np.int64)
-        return counts, np.arange(n), ends, b"".join(self._types), np.array(self._types.invalid, dtype=np.int32)
+        return counts, np.arange(len(counts)), np.array(self._types.invalid, dtype=np.int32)
+
+    def texts(self, types: NDArray[np.int64], /) -> list[str]:
+        tokens = list(self._types)
+        return [tokens[type_].decode("utf-8", "replace") for type_ in types.tolist()]
+
+    def sentence_ends(self) -> int:
+        return self._sentence_ends
 
     def encode(
         self,
         words: NDArray[np.int32],
         list_starts: NDArray[np.int64],
         list_words: NDArray[np.int32],
-        descriptor: int,
-        ids_offset: int,
-        starts_offset: int,
+        ids: NDArray[np.int32],
+        starts: NDArray[np.int64],
         /,
     ) -> tuple[int, int]:
-        # One layout for all: type t becomes flat[starts[t]:starts[t] + lengths[t]]; the last entry is a sentence's end.
+        # One layout for all: type t becomes flat[firsts[t]:firsts[t] + lengths[t]]; the last entry is a sentence's end.
         is_list = words < -1
         flat = np.concatenate([words, list_words])
         lengths = np.append((words >= 0).astype(np.int64), 0)
-        starts = np.append(np.arange(len(words)), 0)
+        firsts = np.append(np.arange(len(words)), 0)
         lengths[:-1][is_list] = np.diff(list_starts)[-2 - words[is_list]]
-        starts[:-1][is_list] = len(words) + list_starts[-2 - words[is_list]]
+        firsts[:-1][is_list] = len(words) + list_starts[-2 - words[is_list]]
 
         tokens = sentences = last_end = 0
-        _write_at(descriptor, np.zeros(1, dtype=np.int64), starts_offset)
+        starts[0] = 0
         for first in range(0, self._notes, _NOTES_A_READ):
             size = 4 * min(_NOTES_A_READ, self._notes - first)
             notes = np.frombuffer(_read_at(self._scratch, size, 4 * first), dtype=np.int32)
             before = np.cumsum(lengths[notes]) - lengths[notes]
             total = int(lengths[notes].sum())
-            ids = flat[np.repeat(starts[notes] - before, lengths[notes]) + np.arange(total)]
+            ids[tokens : tokens + total] = flat[np.repeat(firsts[notes] - before, lengths[notes]) + np.arange(total)]
             ends = np.unique(tokens + before[notes < 0])
             ends = ends[ends > last_end]
-            _write_at(descriptor, ids, ids_offset + 4 * tokens)
-            _write_at(descriptor, ends, starts_offset + 8 * (1 + sentences))
+            starts[1 + sentences : 1 + sentences + len(ends)] = ends
             tokens += total
             sentences += len(ends)
             last_end = int(ends[-1]) if len(ends) else last_end

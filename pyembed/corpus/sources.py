@@ -7,7 +7,6 @@ import glob
 import os
 import stat
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 from pyembed.corpus.errors import CorpusError
 
-BLOCK_SIZE = 1 << 20
+BLOCK_SIZE = 1 << 18  # stays in a core's L2 cache until it is copied on
 _COMPRESSED_BLOCK_SIZE = 1 << 18  # text is three to ten times as large
 
 
@@ -103,13 +102,20 @@ def _plain_blocks(file: BinaryIO, advance: Callable[[int], None]) -> Iterator[by
 
 
 class _Decompressor(Protocol):
-    """What zlib, bz2 and zstandard have in common."""
+    """What isal, bz2 and zstandard have in common."""
 
     @property
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _open_gzip() -> _Decompressor:
+    from isal import isal_zlib  # three times as fast as zlib
+
+    decompressor: _Decompressor = isal_zlib.decompressobj(wbits=31)  # 31: a gzip header, the largest window
+    return decompressor
 
 
 def _open_zstd() -> _Decompressor:
@@ -124,7 +130,7 @@ def _open_zstd() -> _Decompressor:
 
 
 _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    ".gz": lambda: zlib.decompressobj(wbits=31),  # 31: a gzip header, the largest window
+    ".gz": _open_gzip,
     ".bz2": bz2.BZ2Decompressor,
     ".zst": _open_zstd,
 }
@@ -145,7 +151,7 @@ def _decompressed_blocks(
                 stream = opener()
             try:
                 block = stream.decompress(data)
-            except Exception as error:  # zlib.error, OSError, zstandard.ZstdError
+            except Exception as error:  # isal_zlib.error, OSError, zstandard.ZstdError
                 raise CorpusError(f"{name}: damaged compressed data ({error}); compress the file again") from error
             if block:
                 yield block

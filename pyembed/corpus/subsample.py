@@ -1,4 +1,4 @@
-"""Subsampling: from the corpus's tokens to the epoch's stream of kept tokens, block by block, in numba on all threads.
+"""Subsampling: from the corpus's tokens to the epoch's stream of kept tokens, block by block, on all threads.
 
 Whether a token is kept depends on its position in the corpus alone (reference.py section 2), so the stream is the same
 for any number of threads and any size of block.
@@ -10,17 +10,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from pyembed.corpus.random_words import fill_random_words
+from pyembed.corpus.sampling import keep_tokens
 from pyembed.corpus.token_ids import TokenIds
 
-KEEP_STREAM = 0
-"""reference.KEEP; stated here too, because this room does without torch. A test compares them."""
-
-_WORDS_AT_A_TIME = 1024  # tokens whose random words are made together, 4 KB
 _TOKENS_A_THREAD = 1 << 16  # below this a second thread costs more than it gains
 
 
@@ -106,10 +101,7 @@ class Subsampler:
         starts = self.token_ids.sentence_starts
         low, high = np.searchsorted(starts, [begin, end], side="left")
         ids, inside = self.token_ids.ids[begin:end], starts[low:high]
-        kept: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] = keep_tokens(
-            ids, begin, inside, self.keep_threshold, np.uint64(self.seed), np.uint64(epoch)
-        )
-        return kept
+        return keep_tokens(ids, begin, inside, self.keep_threshold, np.uint64(self.seed), np.uint64(epoch))
 
     def _kept_near(self, epoch: int, begin: int, end: int, *, from_the_end: bool) -> npt.NDArray[np.int32]:
         """The last (or first) `window` kept ids of the tokens begin .. end - 1, looked for from that end."""
@@ -126,41 +118,3 @@ class Subsampler:
                 begin = middle
             span *= 2
         return found[max(0, len(found) - self.window) :] if from_the_end else found[: self.window]
-
-
-@numba.njit(cache=True, nogil=True)
-def keep_tokens(
-    ids: npt.NDArray[np.int32],
-    first_position: int,
-    sentence_starts: npt.NDArray[np.int64],
-    keep_threshold: npt.NDArray[np.uint32],
-    seed: np.uint64,
-    epoch: np.uint64,
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """ids: int32[n] of corpus positions first_position onwards; sentence_starts: int64[m], positions among them.
-
-    Returns the kept ids and int64[m], for each sentence start the number of ids kept before it.
-    """
-    kept = np.empty(len(ids), np.int32)
-    kept_before = np.empty(len(sentence_starts), np.int64)
-    words = np.empty((_WORDS_AT_A_TIME // 4, 4), np.uint32)
-    count = sentence = 0
-    position, past_last = first_position, first_position + len(ids)
-    while position < past_last:
-        base = position // 4 * 4
-        fill_random_words(seed, epoch, np.uint64(KEEP_STREAM), np.uint64(base // 4), words)
-        filled = min(base + _WORDS_AT_A_TIME, past_last)
-        while position < filled:
-            while sentence < len(sentence_starts) and sentence_starts[sentence] == position:
-                kept_before[sentence] = count
-                sentence += 1
-            stop = filled
-            if sentence < len(sentence_starts):
-                stop = min(filled, sentence_starts[sentence])
-            for token in range(position, stop):
-                word = words[(token - base) >> 2, (token - base) & 3]
-                identifier = ids[token - first_position]
-                kept[count] = identifier  # overwritten by the next where it is not kept: no branch to mispredict
-                count += word <= keep_threshold[identifier]
-            position = stop
-    return kept[:count].copy(), kept_before

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from pyembed.corpus.sampling import alias_columns
 
 _FULL = 2**32
 
@@ -39,40 +40,8 @@ def alias_table(counts: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[n
     logarithms = exponent * np.log(np.maximum(counts, 1))
     # relative to the largest weight, so that no exponent overflows; a word that never occurs is never drawn
     weights = np.where(occurs, np.exp(logarithms - logarithms[occurs].max()), 0.0)
-    probability, alias = _vose(weights * (len(counts) / weights.sum()))
+    probability, alias = alias_columns(weights * (len(counts) / weights.sum()))
     table = np.empty((len(counts), 2), dtype=np.uint32)
     table[:, 0] = np.minimum(np.floor(probability * _FULL), _FULL - 1)
     table[:, 1] = alias
     return table.view(np.int32)
-
-
-@numba.njit(cache=True)
-def _vose(scaled: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """scaled: float64[V] with mean 1. Each column gives what it lacks to 1 to a column that has more."""
-    size = len(scaled)
-    probability = scaled.copy()
-    alias = np.arange(size)
-    small, large = np.empty(size, np.int64), np.empty(size, np.int64)
-    smalls = larges = 0
-    for column in range(size):
-        if probability[column] < 1.0:
-            small[smalls] = column
-            smalls += 1
-        else:
-            large[larges] = column
-            larges += 1
-    while smalls > 0 and larges > 0:
-        smalls -= 1
-        poor, rich = small[smalls], large[larges - 1]
-        alias[poor] = rich
-        probability[rich] -= 1.0 - probability[poor]
-        if probability[rich] < 1.0:
-            larges -= 1
-            small[smalls] = rich
-            smalls += 1
-    # What is left is 1 but for rounding.
-    for i in range(smalls):
-        probability[small[i]] = 1.0
-    for i in range(larges):
-        probability[large[i]] = 1.0
-    return probability, alias

@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pyembed.corpus.errors import CorpusError
 from pyembed.corpus.token_ids import MappedIds, TokenIds
@@ -47,6 +51,22 @@ class Description:
     report: dict[str, Any]
 
 
+def writable_arrays(file: BinaryIO, tokens: int, sentences: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Ids int32[T] and starts int64[sentences + 1] of a file to be written, mapped; the disk space is taken first.
+
+    Raises:
+        OSError: the disk is full; without that a write to a mapping would end the process.
+    """
+    offset = starts_offset(tokens)
+    size = offset + 8 * (sentences + 1)
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
+    memory = mmap.mmap(file.fileno(), size)
+    return np.frombuffer(memory, np.int32, tokens, IDS_OFFSET), np.frombuffer(memory, np.int64, sentences + 1, offset)
+
+
 def finish_token_file(file: BinaryIO, tokens: int, sentences: int, description: Description) -> None:
     """Adds to ids and starts all the rest; the header comes last and makes the file valid."""
     vocabulary = description.vocabulary
@@ -61,6 +81,7 @@ def finish_token_file(file: BinaryIO, tokens: int, sentences: int, description: 
     offset = _aligned(starts_offset(tokens) + 8 * (sentences + 1))
     file.seek(offset)
     file.write(text.encode())
+    file.truncate()
     file.seek(0)
     file.write(_HEADER.pack(_MAGIC, _VERSION, tokens, sentences, offset))
     file.flush()

@@ -59,6 +59,12 @@ class TokenIds:
         return cls(narrow, starts)
 
     @classmethod
+    def from_encoded(cls, ids: NDArray[np.int32], sentence_starts: NDArray[np.int64]) -> TokenIds:
+        """Takes arrays in memory as they are, which an engine wrote and so are known to be right."""
+        ids.flags.writeable = sentence_starts.flags.writeable = False
+        return cls(ids, sentence_starts)
+
+    @classmethod
     def from_mapping(cls, mapped: MappedIds, tokens: int, sentences: int) -> TokenIds:
         """Views of a memory map, which lives as long as they do."""
         ids = np.frombuffer(mapped.memory, np.int32, tokens, mapped.ids_offset)

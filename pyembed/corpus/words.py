@@ -52,8 +52,8 @@ class _TypeWords:
     """[W]."""
     first_positions: NDArray[np.int64]
     """[W], ascending in the order of first appearance."""
-    text: Callable[[int], str]
-    """The word's text, by index."""
+    texts: Callable[[NDArray[np.int64]], list[str]]
+    """The text of words, by their indices."""
 
 
 def choose_words(
@@ -75,7 +75,8 @@ def choose_words(
         vocabulary, id_of_word = _choose_vocabulary(words, config)
     else:
         ids = vocabulary.word_to_id
-        id_of_word = np.array([ids.get(words.text(i), -1) for i in range(len(words.counts))], dtype=np.int32)
+        texts = words.texts(np.arange(len(words.counts)))
+        id_of_word = np.array([ids.get(text, -1) for text in texts], dtype=np.int32)
         if not (id_of_word >= 0).any():
             raise CorpusError(
                 f"none of the corpus's {len(words.counts):,} distinct words is among the {len(vocabulary):,} of the "
@@ -93,22 +94,23 @@ def _choose_vocabulary(words: _TypeWords, config: CorpusConfig) -> tuple[Vocabul
             f"the vocabulary is empty: no word occurs min_count = {config.min_count} times or more, the most frequent "
             f"{words.counts.max():,} times; lower min_count or give more text"
         )
-    order = frequent[np.lexsort((words.first_positions[frequent], -words.counts[frequent]))][: config.max_final_vocab]
+    by_position = frequent[np.argsort(words.first_positions[frequent])]
+    order = by_position[np.argsort(-words.counts[by_position], kind="stable")][: config.max_final_vocab]
     id_of_word = np.full(len(words.counts), -1, dtype=np.int32)
     id_of_word[order] = np.arange(len(order), dtype=np.int32)
-    return Vocabulary([words.text(i) for i in order.tolist()], words.counts[order]), id_of_word
+    return Vocabulary(words.texts(order), words.counts[order]), id_of_word
 
 
 def _words_of_types(types: Types, config: CorpusConfig, *, split: bool) -> _TypeWords:
     find_words = _word_finder() if split and config.tokenizer == "words" else None
     if find_words is None and not config.lowercase and not len(types.invalid):
         each = np.arange(len(types.counts))
-        return _TypeWords(each, each, types.counts, types.first_positions, types.decode)
+        return _TypeWords(each, each, types.counts, types.first_positions, types.texts)
 
     indices: dict[str, int] = {}
     owners, words = array("q"), array("q")
-    for type_ in np.argsort(types.first_positions).tolist():  # words then appear in the order of the text
-        text = types.decode(type_)
+    order = np.argsort(types.first_positions)  # words then appear in the order of the text
+    for type_, text in zip(order.tolist(), types.texts(order), strict=True):
         if config.lowercase:
             text = text.lower()
         for word in find_words(text) if find_words is not None else (text,):
@@ -117,7 +119,10 @@ def _words_of_types(types: Types, config: CorpusConfig, *, split: bool) -> _Type
     pairs = np.array(owners), np.array(words)
     counts = np.zeros(len(indices), dtype=np.int64)
     np.add.at(counts, pairs[1], types.counts[pairs[0]])
-    return _TypeWords(*pairs, counts, np.arange(len(indices)), list(indices).__getitem__)
+    texts = list(indices)
+    return _TypeWords(
+        *pairs, counts, np.arange(len(indices)), lambda chosen: [texts[index] for index in chosen.tolist()]
+    )
 
 
 def _word_map(words: _TypeWords, id_of_word: NDArray[np.int32], n_types: int) -> WordMap:

@@ -34,7 +34,7 @@ class Word2Vec:
     Attributes (after fit or fit_files):
         wv: the trained vectors, KeyedVectors of float32[V, D].
         vocabulary: words and counts, by id.
-        tables: in_vectors (which wv shows) and out_vectors, float32[V, D] tensors.
+        tables: in_vectors (which wv shows) and out_vectors, [V, D] tensors of table_dtype.
         report: stages, losses and rates.
 
     Raises:
@@ -128,7 +128,7 @@ class Word2Vec:
 
         self._describe(report, corpus, loop)
         self.vocabulary, self.tables, self.report = corpus.vocabulary, tables, report
-        vectors = tables.in_vectors.cpu().numpy()
+        vectors = tables.in_vectors.float().cpu().numpy()
         metadata = {name: str(value) for name, value in {**self.training.to_dict(), **self.corpus.to_dict()}.items()}
         self.wv = KeyedVectors(corpus.vocabulary.words, vectors, counts=corpus.vocabulary.counts, metadata=metadata)
         return self
@@ -151,3 +151,4 @@ class Word2Vec:
         report.simd = status.simd if native else "none"
         report.device = self.training.device
         report.threads = self.training.thread_count
+        report.table_bytes = loop.tables.in_padded.nbytes + loop.tables.out_padded.nbytes

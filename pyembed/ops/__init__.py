@@ -9,15 +9,19 @@ from __future__ import annotations
 from pyembed.ops import registration  # noqa: F401  # before anything looks an op up
 from pyembed.ops.calls import cbow_loss, cbow_step_, draw_windows, skipgram_loss, skipgram_step_
 from pyembed.ops.machine import MachineError, Status, is_native, kernel, require_machine, status
+from pyembed.ops.pair_calls import draw_negatives, pair_loss, pair_step_
 
 __all__ = [
     "MachineError",
     "Status",
     "cbow_loss",
     "cbow_step_",
+    "draw_negatives",
     "draw_windows",
     "is_native",
     "kernel",
+    "pair_loss",
+    "pair_step_",
     "require_machine",
     "skipgram_loss",
     "skipgram_step_",

@@ -22,18 +22,23 @@ def _arguments(block: TokenBlock, draws: Draws) -> tuple[Any, ...]:
         block.center_end,
         draws.window,
         draws.negative,
+        draws.sharing,
         draws.seed,
         draws.epoch,
     )
 
 
-def _require_no_grad(in_vectors: Tensor, out_vectors: Tensor) -> None:
+def require_no_grad(in_vectors: Tensor, out_vectors: Tensor) -> None:
     if torch.is_grad_enabled() and (in_vectors.requires_grad or out_vectors.requires_grad):
         raise RuntimeError("pyembed: a step changes its tables in place: call it under torch.no_grad()")
 
 
 def draw_windows(block: TokenBlock, draws: Draws, *, backend: Backend = "auto") -> tuple[Tensor, Tensor]:
-    """Radius int32[B] and outputs int32[B, 1 + K] (center first) of the block's centers; reference.py section 2."""
+    """Radius int32[B] and outputs int32[B, 1 + K] (center first) of the block's centers; reference.py sections 2, 3.1.
+
+    Where every pair has its own negatives, outputs int32[B, 2W, 1 + K]: row c is for context number c of the window,
+    and is drawn whether or not the window has so many.
+    """
     radius, outputs = kernel("draw_windows", backend, block.ids.device)(*_arguments(block, draws))
     return radius, outputs
 
@@ -49,7 +54,7 @@ def skipgram_step_(
     threads: int = 1,
     backend: Backend = "auto",
 ) -> Tensor:
-    """Trains [V, D] tables in place on a block; reference.py sections 5 and 7.
+    """Trains [V, D] tables in place on a block; reference.py sections 5 and 7, and 8 for bfloat16.
 
     Returns float64[2]: the sum of losses and the number of positive pairs. With one thread windows are trained one
     after the other; with several, ranges of them at the same time without locks (Hogwild, Niu et al. 2011).
@@ -57,7 +62,7 @@ def skipgram_step_(
     Raises:
         RuntimeError: an argument is out of range; the message says which, what was expected and what was found.
     """
-    _require_no_grad(in_vectors, out_vectors)
+    require_no_grad(in_vectors, out_vectors)
     op = kernel("skipgram_step_", backend, in_vectors.device)
     total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), lr_begin, lr_end, threads)
     return total
@@ -76,8 +81,8 @@ def cbow_step_(
     threads: int = 1,
     backend: Backend = "auto",
 ) -> Tensor:
-    """As skipgram_step_, for CBOW; reference.py sections 6 and 7."""
-    _require_no_grad(in_vectors, out_vectors)
+    """As skipgram_step_, for CBOW, where sharing 0 equals 1 (a window is one pair); reference.py sections 6 and 7."""
+    require_no_grad(in_vectors, out_vectors)
     op = kernel("cbow_step_", backend, in_vectors.device)
     options = (mean, exact_gradient)
     total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), *options, lr_begin, lr_end, threads)

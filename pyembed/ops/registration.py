@@ -12,13 +12,15 @@ from torch import Tensor
 
 from pyembed.ops.extension import LOAD_ERROR
 from pyembed.ops.torch_kernels import KERNELS
+from pyembed.reference import PER_PAIR
 
 _STREAM = (
     "Tensor ids, Tensor sentence_starts, Tensor alias_table, SymInt first_position, SymInt center_begin,"
-    " SymInt center_end, int window, int negative, SymInt seed, SymInt epoch"
+    " SymInt center_end, int window, int negative, int sharing, SymInt seed, SymInt epoch"
 )
 _TABLES = "Tensor in_vectors, Tensor out_vectors"
 _TABLES_IN_PLACE = "Tensor(a!) in_vectors, Tensor(b!) out_vectors"
+_PAIRS = "Tensor in_ids, Tensor out_ids"
 _RATE = "float lr_begin, float lr_end, int threads"
 
 SCHEMAS = {
@@ -29,6 +31,11 @@ SCHEMAS = {
     "cbow_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, bool mean, bool exact_gradient, {_RATE}) -> Tensor",
     "cbow_loss": f"({_TABLES}, {_STREAM}, bool mean) -> Tensor",
     "cbow_loss_backward": f"(Tensor grad, {_TABLES}, {_STREAM}, bool mean) -> (Tensor, Tensor)",
+    "draw_negatives": "(Tensor alias_table, SymInt first_position, SymInt count, int negative, SymInt seed,"
+    " SymInt epoch) -> Tensor",
+    "pair_step_": f"({_TABLES_IN_PLACE}, {_PAIRS}, float lr, bool exact, int threads) -> Tensor",
+    "pair_loss": f"({_TABLES}, {_PAIRS}) -> Tensor",
+    "pair_loss_backward": f"(Tensor grad, {_TABLES}, {_PAIRS}) -> (Tensor, Tensor)",
     "simd_name": "(Tensor like) -> Tensor",
 }
 
@@ -56,9 +63,14 @@ def _default(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _fake_draw_windows(ids: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-    _, _, _, center_begin, center_end, _, negative, _, _ = rest
+    _, _, _, center_begin, center_end, window, negative, sharing, _, _ = rest
     count = center_end - center_begin
-    return ids.new_empty(count), ids.new_empty(count, 1 + negative)
+    contexts = (2 * window,) if sharing == PER_PAIR else ()
+    return ids.new_empty(count), ids.new_empty(count, *contexts, 1 + negative)
+
+
+def _fake_draw_negatives(alias_table: Tensor, _first: int, count: int, negative: int, *_rest: Any) -> Tensor:
+    return alias_table.new_empty(count, negative)
 
 
 def _fake_step(in_vectors: Tensor, *_rest: Any) -> Tensor:
@@ -75,13 +87,14 @@ def _fake_backward(_grad: Tensor, in_vectors: Tensor, out_vectors: Tensor, *_res
 
 def _register_autograd(model: str) -> None:
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
-        ctx.save_for_backward(*inputs[:5])
-        ctx.rest = inputs[5:]
+        tensors = [given for given in inputs if isinstance(given, Tensor)]  # every schema lists them first
+        ctx.save_for_backward(*tensors)
+        ctx.rest = inputs[len(tensors) :]
 
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         op = getattr(torch.ops.pyembed, f"{model}_loss_backward")
         gradients = op(grad.contiguous(), *ctx.saved_tensors, *ctx.rest)
-        return (*gradients, *(None,) * (3 + len(ctx.rest)))
+        return (*gradients, *(None,) * (len(ctx.saved_tensors) - 2 + len(ctx.rest)))
 
     torch.library.register_autograd(f"pyembed::{model}_loss", backward, setup_context=setup_context)
 
@@ -94,7 +107,8 @@ for _name, _schema in SCHEMAS.items():
     _library.impl(_name, _kernel, "CompositeExplicitAutograd")
 
 torch.library.register_fake("pyembed::draw_windows", _fake_draw_windows)
-for _model in ("skipgram", "cbow"):
+torch.library.register_fake("pyembed::draw_negatives", _fake_draw_negatives)
+for _model in ("skipgram", "cbow", "pair"):
     torch.library.register_fake(f"pyembed::{_model}_step_", _fake_step)
     torch.library.register_fake(f"pyembed::{_model}_loss", _fake_loss)
     torch.library.register_fake(f"pyembed::{_model}_loss_backward", _fake_backward)

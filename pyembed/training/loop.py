@@ -70,7 +70,7 @@ class TrainingLoop:
     def _run_epoch(self, epoch: int, progress: TrainingProgress) -> None:
         started = perf_counter()
         config, words = self.config, self.token_ids.n_tokens
-        draws = Draws(self._alias_table, config.window, config.negative, config.seed, epoch)
+        draws = Draws(self._alias_table, config.window, config.negative, config.seed, epoch, config.sharing)
         loss, pairs, trained, seen = 0.0, 0.0, 0, 0
         try:
             for block in self._subsampler.blocks(epoch, BLOCK_TOKENS):

@@ -43,6 +43,8 @@ class TrainingReport:
     simd: str = ""
     device: str = ""
     threads: int = 0
+    table_bytes: int = 0
+    """Memory of both tables."""
     interrupted: bool = False
     """Ctrl-C ended training early."""
 

@@ -6,48 +6,44 @@ import mmap
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from pyembed.config import TrainConfig
-from pyembed.corpus.random_words import fill_random_words
+from pyembed.corpus.sampling import fill_uniform
 
-INITIAL_STREAM = 3
-"""reference.INITIAL; a test compares them."""
-
-_LINE_FLOATS = 16  # in a cache line
+_LINE_BYTES = 64
 _HUGE_PAGE = 2 << 20
+_ELEMENTS_AT_ONCE = 1 << 17  # they stay in the cache until they are copied
 
 
-def new_table(rows: int, columns: int) -> Tensor:
-    """Zeros, float32[rows, columns] on the CPU, at the start of a large page.
+def new_table(rows: int, columns: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Zeros, [rows, columns] on the CPU, at the start of a large page.
 
     Raises:
         MemoryError: the table does not fit; the message says how much was asked for.
     """
-    size = rows * columns * 4
+    size = rows * columns * dtype.itemsize
     try:
         # Anonymous memory is zero, and costs nothing until it is touched.
         memory = mmap.mmap(-1, size + _HUGE_PAGE)
     except (OSError, OverflowError) as error:
         raise MemoryError(
             f"a table of {rows:,} rows and {columns:,} columns needs {size / 1e9:.1f} GB, which could not be had; "
-            "raise min_count, or set max_final_vocab or a smaller vector_size"
+            "raise min_count, or set max_final_vocab, a smaller vector_size or table_dtype bfloat16"
         ) from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a kernel without large pages: small ones work, slower
             memory.madvise(mmap.MADV_HUGEPAGE)
-    storage = torch.frombuffer(memory, dtype=torch.float32)
-    first = -storage.data_ptr() % _HUGE_PAGE // 4
+    storage = torch.frombuffer(memory, dtype=dtype)
+    first = -storage.data_ptr() % _HUGE_PAGE // dtype.itemsize
     return storage[first : first + rows * columns].view(rows, columns)
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What is trained, on one device: float32[V, D padded].
+    """What is trained, on one device: float32 or bfloat16[V, D padded].
 
     D is padded to whole cache lines, so that a row begins at one and kernels meet no remainder. The padding is zero in
     both tables, and so adds nothing to a dot product and never changes.
@@ -71,21 +67,13 @@ class Tables:
 
 def new_tables(rows: int, config: TrainConfig) -> Tables:
     """in_vectors as word2vec starts them (reference.initial_in_vectors), out_vectors zero."""
-    columns = -(-config.vector_size // _LINE_FLOATS) * _LINE_FLOATS
-    in_padded, out_padded = new_table(rows, columns), new_table(rows, columns)
-    _fill_uniform(in_padded[:, : config.vector_size].numpy(), np.uint64(config.seed))
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.table_dtype]
+    line = _LINE_BYTES // dtype.itemsize
+    columns = -(-config.vector_size // line) * line
+    in_padded, out_padded = new_table(rows, columns, dtype), new_table(rows, columns, dtype)
+    values = torch.empty(max(1, _ELEMENTS_AT_ONCE // config.vector_size), config.vector_size)
+    for first_row, some in zip(range(0, rows, len(values)), in_padded.split(len(values)), strict=True):
+        initial = values[: len(some)]
+        fill_uniform(initial.numpy(), first_row, np.uint64(config.seed))
+        some[:, : config.vector_size] = initial
     return Tables(in_padded.to(config.device), out_padded.to(config.device), config.vector_size)
-
-
-@numba.njit(cache=True, nogil=True)
-def _fill_uniform(table: npt.NDArray[np.float32], seed: np.uint64) -> None:
-    rows, dimensions = table.shape
-    words = np.empty((dimensions // 4 + 2, 4), np.uint32)
-    for row in range(rows):
-        element = row * dimensions
-        fill_random_words(seed, np.uint64(0), np.uint64(INITIAL_STREAM), np.uint64(element // 4), words)
-        shift = element % 4
-        for column in range(dimensions):
-            word = words[(shift + column) >> 2, (shift + column) & 3]
-            uniform = np.float32(word >> np.uint32(8)) * np.float32(2.0**-24)
-            table[row, column] = (uniform - np.float32(0.5)) / np.float32(dimensions)

@@ -73,7 +73,7 @@ void check_windows(const CpuKernels& kernels, const Draws& draws, uint64_t first
   for (size_t w = 0; w < windows; ++w) {
     CHECK(radius[w] == window_radius(draws, first + w));
     expected[0] = centers[w];
-    negative_ids(draws, first + w, expected.data() + 1);
+    negative_ids(draws, first + w, 0, expected.data() + 1);
     CHECK(std::equal(expected.begin(), expected.end(), outputs.begin() + static_cast<int64_t>(w * N)));
     std::sort(expected.begin(), expected.end());
     CHECK(repeated[w] == (std::adjacent_find(expected.begin(), expected.end()) != expected.end()));
@@ -93,7 +93,7 @@ void test_every_instruction_set_draws_the_same_bits(const CpuKernels& kernels) {
       const uint32_t vocabulary = repeats ? tiny : kLargest;
       const int window = 1 + static_cast<int>(count % 10), negative = 1 + static_cast<int>(random() % 20);
       const uint64_t seed = random() | static_cast<uint64_t>(random()) << 31;
-      const Draws draws{table.data(), vocabulary, window, negative, seed, static_cast<uint32_t>(random())};
+      const Draws draws{table.data(), vocabulary, window, negative, kPerWindow, seed, static_cast<uint32_t>(random())};
       std::vector<int32_t> centers(static_cast<size_t>(count));
       for (int32_t& center : centers) center = static_cast<int32_t>(random() % vocabulary);
       check_windows(kernels, draws, near - 8 + random() % 16, count, centers);
@@ -104,7 +104,8 @@ void test_every_instruction_set_draws_the_same_bits(const CpuKernels& kernels) {
 void test_the_largest_window_and_number_of_negatives(const CpuKernels& kernels) {
   std::mt19937 random(12);
   const std::vector<uint32_t> table = random_alias_table(500, random);
-  check_windows(kernels, {table.data(), 500, 1000, 1000, 3, 4}, 1'000'001, 9, {0, 1, 2, 3, 4, 5, 6, 7, 499});
+  check_windows(kernels, {table.data(), 500, 1000, 1000, kPerWindow, 3, 4}, 1'000'001, 9,
+                {0, 1, 2, 3, 4, 5, 6, 7, 499});
 }
 
 }  // namespace

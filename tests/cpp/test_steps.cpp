@@ -52,7 +52,7 @@ void test_steps_equal_the_exact_kernel_for_every_shape() {
       const uint32_t V = 2 * static_cast<uint32_t>(window) + 1 + static_cast<uint32_t>(random() % 400);
       const Corpus corpus(cycling_ids(120, V), random);
       const std::vector<uint32_t> alias_table = random_alias_table(V, random);
-      const Draws draws{alias_table.data(), V, window, K, random(), static_cast<uint32_t>(random())};
+      const Draws draws{alias_table.data(), V, window, K, kPerWindow, random(), static_cast<uint32_t>(random())};
       const int64_t margin = static_cast<int64_t>(turn % 3) * 9;  // tokens that are contexts only
       const uint64_t first_positions[] = {0, (uint64_t{1} << 32) - 50, (uint64_t{1} << 40) - 50};
       const TokenBlock block = corpus.block(margin, 120 - margin, first_positions[turn % 3]);
@@ -74,7 +74,7 @@ void test_tiny_vocabularies() {
       const std::vector<uint32_t> alias_table = random_alias_table(V, random);
       for (const int K : {1, 2, 5, 7}) {
         if (V < 3 && !model.cbow) continue;  // no window of distinct contexts is left: see the next test
-        const Draws draws{alias_table.data(), V, window, K, random(), 0};
+        const Draws draws{alias_table.data(), V, window, K, kPerWindow, random(), 0};
         check_steps_agree(model, corpus.whole(), draws, random_tables(V, 20, 1, random), random);
       }
     }
@@ -91,7 +91,7 @@ void test_repeated_contexts_lose_no_update() {
     for (const uint32_t different : {1u, 2u, 4u}) {
       for (const int K : {3, 5, 8}) {
         const Corpus corpus(random_ids(100, different, random), random);
-        const Draws draws{alias_table.data(), V, 5, K, random(), 0};
+        const Draws draws{alias_table.data(), V, 5, K, kPerWindow, random(), 0};
         const TablePair<float> tables = random_tables(V, 40, 1, random);
         for (const CpuKernels* kernels : cpu_variants()) {
           for (const double lr : {1e-3, 4e-3}) {
@@ -121,7 +121,7 @@ void test_ranges_train_what_the_block_trains() {
   const TokenBlock block = corpus.block(5, T - 5);
   for (const Model& model : all_models()) {
     for (const int K : {5, 9}) {
-      const Draws draws{alias_table.data(), V, 4, K, 77, 2};
+      const Draws draws{alias_table.data(), V, 4, K, kPerWindow, 77, 2};
       const TablePair<float> tables = random_tables(V, 37, 1, random);
       for (const CpuKernels* kernels : cpu_variants()) {
         auto whole = TablePair<float>::copy(tables, 0, 0);
@@ -147,7 +147,7 @@ void test_losses_of_large_scores_stay_right_and_a_rate_of_zero_changes_nothing()
   const uint32_t V = 200;
   const std::vector<uint32_t> alias_table = random_alias_table(V, random);
   const Corpus corpus(random_ids(300, V, random), random);
-  const Draws draws{alias_table.data(), V, 5, 5, 1, 1};
+  const Draws draws{alias_table.data(), V, 5, 5, kPerWindow, 1, 1};
   for (const float spread : {0.001f, 10.0f, 100.0f, 1000.0f}) {
     const TablePair<float> tables = random_tables(V, 50, spread, random);
     for (const Model& model : all_models()) {
@@ -165,7 +165,7 @@ void test_losses_of_large_scores_stay_right_and_a_rate_of_zero_changes_nothing()
 void test_blocks_without_a_pair() {
   std::mt19937 random(26);
   const std::vector<uint32_t> alias_table = random_alias_table(9, random);
-  const Draws draws{alias_table.data(), 9, 3, 5, 1, 1};
+  const Draws draws{alias_table.data(), 9, 3, 5, kPerWindow, 1, 1};
   const std::vector<int32_t> ids = random_ids(4, 9, random);
   const std::vector<int64_t> lonely{0, 1, 1, 2, 3, 4, 4}, empty{0, 0};
   const TokenBlock blocks[] = {{ids.data(), lonely.data(), 4, 6, 0, 0, 4},

@@ -1,0 +1,37 @@
+// An allocator for big arrays that are accessed all over: from 2 MB on in large pages.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace pyembed {
+
+template <class T>
+struct LargePages {
+  using value_type = T;
+  static constexpr size_t kPage = 2 << 20;
+
+  LargePages() = default;
+  template <class U>
+  LargePages(const LargePages<U>&) {}
+
+  T* allocate(size_t n) {
+    const size_t size = n * sizeof(T);
+    const size_t alignment = size < kPage ? 64 : kPage;
+    void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (memory == nullptr) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    if (size >= kPage) ::madvise(memory, size, MADV_HUGEPAGE);  // refused: small pages do, slower
+#endif
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, size_t) { std::free(memory); }
+
+  friend bool operator==(const LargePages&, const LargePages&) { return true; }
+  friend bool operator!=(const LargePages&, const LargePages&) { return false; }
+};
+
+}  // namespace pyembed
