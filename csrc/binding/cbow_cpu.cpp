@@ -25,7 +25,7 @@ Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sent
   const LearningRate rate{lr_begin, lr_end};
   const CbowOptions options{mean, exact_gradient};
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
-    const bool fast = in.scalar_type() == ScalarType::Float && arguments.draws.sharing == kPerWindow;
+    const bool fast = in.scalar_type() == ScalarType::Float;
     if (!fast) return exact_step(arguments, rate, in, out, kernel(options));
     const Tables<float> tables = tables_of<float>(in, out);
     return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),

@@ -17,14 +17,18 @@ Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor 
   check_tables(in_vectors, out_vectors, arguments);
   const LearningRate rate{lr_begin, lr_end};
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
-    const bool fast = in.scalar_type() == ScalarType::Float && arguments.draws.sharing == kPerWindow;
+    const auto train = [&](auto element, auto step) {
+      const auto tables = tables_of<decltype(element)>(in, out);
+      return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
+                          [&](int64_t begin, int64_t end, void* scratch) {
+                            return step(arguments.block, arguments.draws, tables, rate, begin, end, scratch);
+                          });
+    };
+    const bool fast = in.scalar_type() != ScalarType::Double && arguments.draws.sharing != kPerPair;
     if (!fast) return exact_step(arguments, rate, in, out, kernel);
-    const Tables<float> tables = tables_of<float>(in, out);
-    return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
-                        [&](int64_t begin, int64_t end, void* scratch) {
-                          return best_cpu_kernels().skipgram_step(arguments.block, arguments.draws, tables, rate, begin,
-                                                                  end, scratch);
-                        });
+    const CpuKernels& kernels = best_cpu_kernels();
+    return in.scalar_type() == ScalarType::BFloat16 ? train(BFloat16{}, kernels.skipgram_step_bfloat16)
+                                                    : train(float{}, kernels.skipgram_step);
   }));
 }
 

@@ -5,64 +5,79 @@
 
 namespace pyembed::PE_ISA {
 
-// Columns d .. of a window: the hidden vector is the contexts' sum times share.
-template <bool Tail, class Window>
+// The hidden vector's columns from d, the contexts' sum times share: M registers, or where Tail the first `tail` of
+// one.
+template <int M, bool Tail, class Window>
 PE_INLINE void sum_contexts(const Window& window, int64_t d, int tail, float share, float* hidden) {
-  Float sum = zero();
+  Float sum[M];
+  unrolled<M>([&](auto m) PE_LAMBDA {
+    window.prefetch.while_scoring(d + m * kWidth);
+    sum[m] = zero();
+  });
   for (int64_t c = 0; c < window.context_count; ++c) {
-    const float* in = window.context_rows[c] + d;
-    sum = sum + (Tail ? load_first(in, tail) : load(in));
+    const float* const in = window.context_rows[c] + d;
+    unrolled<M>([&](auto m) PE_LAMBDA { sum[m] = sum[m] + (Tail ? load_first(in, tail) : load(in + m * kWidth)); });
   }
-  store(hidden + d, sum * broadcast(share));
+  unrolled<M>([&](auto m) PE_LAMBDA { store(hidden + d + m * kWidth, sum[m] * broadcast(share)); });
 }
 
-template <bool Tail, class Window>
-PE_INLINE void cbow_update_columns(const Window& window, int N, int64_t d, int tail, float context_share,
+// Updates those columns of all outputs and contexts.
+template <int M, bool Tail, class Window>
+PE_INLINE void cbow_update_columns(const Window& window, int64_t d, int tail, float context_share,
                                    const float* hidden_vector, const float* errors) {
-  const auto get = [=](const float* p) { return Tail ? load_first(p, tail) : load(p); };
-  const auto put = [=](float* p, Float x) { Tail ? store_first(p, x, tail) : store(p, x); };
-  const Float hidden = load(hidden_vector + d);
-  Float change = zero();
-  for (int n = 0; n < N; ++n) {
-    float* out = window.output_rows[n] + d;
-    const Float error = broadcast(errors[n]), before = get(out);
-    change = fma(error, before, change);
-    put(out, fma(error, hidden, before));
+  const auto get = [=](const float* p) PE_LAMBDA { return Tail ? load_first(p, tail) : load(p); };
+  const auto put = [=](float* p, Float x) PE_LAMBDA { Tail ? store_first(p, x, tail) : store(p, x); };
+  Float hidden[M], change[M];
+  unrolled<M>([&](auto m) PE_LAMBDA {
+    window.prefetch.while_updating(d + m * kWidth);
+    hidden[m] = in_register(load(hidden_vector + d + m * kWidth));
+    change[m] = zero();
+  });
+  for (int n = 0; n < window.N; ++n) {
+    float* const out = window.output_rows[n] + d;
+    const Float error = in_register(broadcast(errors[n]));
+    unrolled<M>([&](auto m) PE_LAMBDA {
+      const Float before = in_register(get(out + m * kWidth));
+      change[m] = fma(error, before, change[m]);
+      put(out + m * kWidth, fma(error, hidden[m], before));
+    });
   }
-  change = change * broadcast(context_share);
+  unrolled<M>([&](auto m) PE_LAMBDA { change[m] = change[m] * broadcast(context_share); });
   for (int64_t c = 0; c < window.context_count; ++c) {
-    float* in = window.context_rows[c] + d;
-    put(in, get(in) + change);
+    float* const in = window.context_rows[c] + d;
+    unrolled<M>([&](auto m) PE_LAMBDA { put(in + m * kWidth, get(in + m * kWidth) + change[m]); });
   }
 }
 
-template <class Window>
-PE_INLINE void cbow_window(const Window& window, int N, const CbowOptions& options, int64_t D,
+// Calls f(constant M, constant whether a tail, first column, columns of the tail) until all D columns have passed by.
+template <class F>
+PE_INLINE void for_each_columns(int64_t D, const F& f) {
+  using One = std::integral_constant<int, 1>;
+  constexpr int M = kUpdateRegisters;
+  int64_t d = 0;
+  for (; d + M * kWidth <= D; d += M * kWidth) f(std::integral_constant<int, M>{}, std::false_type{}, d, 0);
+  for (; d + kWidth <= D; d += kWidth) f(One{}, std::false_type{}, d, 0);
+  if (d < D) f(One{}, std::true_type{}, d, static_cast<int>(D - d));
+}
+
+template <class Count>
+PE_INLINE void cbow_window(const StepWindow<Count>& window, const CbowOptions& options, int64_t D,
                            const StepScratch& scratch, LossLanes& loss) {
   const float share = options.mean ? 1.0f / static_cast<float>(window.context_count) : 1.0f;
   const float context_share = options.mean && options.exact_gradient ? share : 1.0f;
-  const int tail = static_cast<int>(D % kWidth);
-  int64_t d = 0;
-  for (; d + kWidth <= D; d += kWidth) sum_contexts<false>(window, d, 0, share, scratch.hidden);
-  if (tail) sum_contexts<true>(window, d, tail, share, scratch.hidden);
-
+  for_each_columns(D, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+    sum_contexts<decltype(registers)::value, decltype(is_tail)::value>(window, d, tail, share, scratch.hidden);
+  });
   float* const hidden_row[1] = {scratch.hidden};
-  for_each_group(N, [&](auto group, int n) {
+  for_each_group(window.N, [&](auto group, int n) PE_LAMBDA {
     constexpr int G = decltype(group)::value;
     score_group<1, G>(hidden_row, window.output_rows + n, D, n == 0, window.rate, scratch.errors + n, loss,
                       [](int64_t) PE_LAMBDA {});
   });
-
-  for (d = 0; d + kWidth <= D; d += kWidth) {
-    window.prefetch.while_scoring(d);
-    window.prefetch.while_updating(d);
-    cbow_update_columns<false>(window, N, d, 0, context_share, scratch.hidden, scratch.errors);
-  }
-  if (tail) {
-    window.prefetch.while_scoring(d);
-    window.prefetch.while_updating(d);
-    cbow_update_columns<true>(window, N, d, tail, context_share, scratch.hidden, scratch.errors);
-  }
+  for_each_columns(D, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+    cbow_update_columns<decltype(registers)::value, decltype(is_tail)::value>(window, d, tail, context_share,
+                                                                              scratch.hidden, scratch.errors);
+  });
 }
 
 // N: the number of outputs where it is common enough for code of its own, else 0.
@@ -73,7 +88,7 @@ LossSum cbow_range(const TokenBlock& block, const Draws& draws, const CbowOption
   LossLanes loss = no_loss();
   const auto count = output_count<N>(draws);
   const auto step = [&](const auto& window) PE_LAMBDA {
-    cbow_window(window, count, options, tables.dimensions, scratch, loss);
+    cbow_window(window, options, tables.dimensions, scratch, loss);
     return int64_t{1};
   };
   return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);

@@ -1,6 +1,7 @@
 // The CPU kernels of one instruction set, and the choice among them at run time.
 #pragma once
 
+#include "kernels/bfloat16.h"
 #include "kernels/pairs.h"
 #include "kernels/training.h"
 
@@ -13,6 +14,8 @@ struct CpuKernels {
   // block at the same time (Hogwild). scratch: step_scratch_bytes(), aligned to 64, one for each thread.
   LossSum (*skipgram_step)(const TokenBlock& block, const Draws& draws, const Tables<float>& tables,
                            const LearningRate& rate, int64_t begin, int64_t end, void* scratch);
+  LossSum (*skipgram_step_bfloat16)(const TokenBlock& block, const Draws& draws, const Tables<BFloat16>& tables,
+                                    const LearningRate& rate, int64_t begin, int64_t end, void* scratch);
   LossSum (*cbow_step)(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
                        const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
                        void* scratch);

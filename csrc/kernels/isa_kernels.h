@@ -6,6 +6,7 @@
 // in order: each builds on those before
 #include "kernels/draw_ahead.h"
 #include "kernels/step_scratch.h"
+#include "kernels/staged_rows.h"
 #include "kernels/repeated_outputs.h"
 #include "kernels/window_walk.h"
 #include "kernels/scores.h"
@@ -29,7 +30,8 @@ inline void draw_windows(const Draws& draws, uint64_t first, int64_t count, cons
 }
 
 constexpr CpuKernels entries(const char* name) {
-  return {name, skipgram_step, cbow_step, draw_windows, draw_negatives, pair_entries<float>(), pair_entries<double>()};
+  return {name,         skipgram_step<float>, skipgram_step<BFloat16>, cbow_step,
+          draw_windows, draw_negatives,       pair_entries<float>(),   pair_entries<double>()};
 }
 
 }  // namespace pyembed::PE_ISA

@@ -28,33 +28,43 @@ struct PairLoss<double> {
   }
 };
 
-// sizes[g] = rate * (label - sigmoid(<in, out[g]>)). in: padded with zeros to kPairColumns; whole registers of sizes
-// are written.
-template <int G, bool First>
-PE_INLINE void step_sizes_of(const float* in, const float* const* out, int64_t D, float rate, float* sizes,
-                             PairLoss<float>& loss) {
-  constexpr int R = (G + kWidth - 1) / kWidth;
-  Float dots[G], scores[R];
-  PE_UNROLL
-  for (int g = 0; g < G; ++g) dots[g] = zero();
+// Calls body(column, load of a row's columns, store to a row's columns) for each register of columns.
+template <class Body>
+PE_INLINE void for_each_register(int64_t D, const Body& body) {
   int64_t d = 0;
   for (; d + kWidth <= D; d += kWidth) {
-    const Float x = load(in + d);
-    PE_UNROLL
-    for (int g = 0; g < G; ++g) dots[g] = fma(x, load(out[g] + d), dots[g]);
+    body(
+        d, [d](const float* row) PE_LAMBDA { return load(row + d); },
+        [d](float* row, Float x) PE_LAMBDA { store(row + d, x); });
   }
-  if (d < D) {
-    const Float x = load(in + d);
-    PE_UNROLL
-    for (int g = 0; g < G; ++g) dots[g] = fma(x, load_first(out[g] + d, static_cast<int>(D - d)), dots[g]);
-  }
+  const int tail = static_cast<int>(D - d);
+  if (tail == 0) return;
+  body(
+      d, [d, tail](const float* row) PE_LAMBDA { return load_first(row + d, tail); },
+      [d, tail](float* row, Float x) PE_LAMBDA { store_first(row + d, x, tail); });
+}
+
+// sizes[g] = rate * (label - sigmoid(<in, out[g]>)). in: padded with zeros to kPairColumns; whole registers of sizes
+// are written. ahead(column) is called once for each cache line of columns.
+template <int G, bool First, class Ahead>
+PE_INLINE void step_sizes_of(const float* in, const float* const* out, int64_t D, float rate, float* sizes,
+                             PairLoss<float>& loss, const Ahead& ahead) {
+  constexpr int R = (G + kWidth - 1) / kWidth;
+  Float dots[G], scores[R];
+  unrolled<G>([&](auto g) PE_LAMBDA { dots[g] = zero(); });
+  for_each_register(D, [&](int64_t d, const auto& get, const auto&) PE_LAMBDA {
+    if (kWidth == kPairColumns || d % kPairColumns == 0) ahead(d);
+    const Float x = in_register(load(in + d));
+    unrolled<G>([&](auto g) PE_LAMBDA { dots[g] = fma(x, get(out[g]), dots[g]); });
+  });
   row_sums(dots, scores);
   store_step_sizes<G, G>(scores, First, rate, sizes, loss.lanes);
 }
 
-template <int G, bool First>
+template <int G, bool First, class Ahead>
 PE_INLINE void step_sizes_of(const double* in, const double* const* out, int64_t D, double rate, double* sizes,
-                             PairLoss<double>& loss) {
+                             PairLoss<double>& loss, const Ahead& ahead) {
+  for (int64_t d = 0; d < D; d += 8) ahead(d);
   for (int g = 0; g < G; ++g) {
     double score = 0;
     for (int64_t d = 0; d < D; ++d) score += in[d] * out[g][d];
@@ -64,31 +74,15 @@ PE_INLINE void step_sizes_of(const double* in, const double* const* out, int64_t
   }
 }
 
-// Calls body(column, load of a row's columns, store to a row's columns) for each register of columns.
-template <class Body>
-PE_INLINE void for_each_register(int64_t D, const Body& body) {
-  int64_t d = 0;
-  for (; d + kWidth <= D; d += kWidth) {
-    body(d, [d](const float* row) { return load(row + d); }, [d](float* row, Float x) { store(row + d, x); });
-  }
-  const int tail = static_cast<int>(D - d);
-  if (tail == 0) return;
-  body(
-      d, [d, tail](const float* row) { return load_first(row + d, tail); },
-      [d, tail](float* row, Float x) { store_first(row + d, x, tail); });
-}
-
 // change += sum of sizes[g] * out[g]. change: padded. ahead(column) is called once for each cache line of columns.
 template <int G, class Ahead>
 PE_INLINE void add_rows(const float* sizes, const float* const* out, int64_t D, float* change, const Ahead& ahead) {
   Float size[G];
-  PE_UNROLL
-  for (int g = 0; g < G; ++g) size[g] = broadcast(sizes[g]);
-  for_each_register(D, [&](int64_t d, const auto& get, const auto&) {
+  unrolled<G>([&](auto g) PE_LAMBDA { size[g] = in_register(broadcast(sizes[g])); });
+  for_each_register(D, [&](int64_t d, const auto& get, const auto&) PE_LAMBDA {
     if (kWidth == kPairColumns || d % kPairColumns == 0) ahead(d);
     Float sum = load(change + d);
-    PE_UNROLL
-    for (int g = 0; g < G; ++g) sum = fma(size[g], get(out[g]), sum);
+    unrolled<G>([&](auto g) PE_LAMBDA { sum = fma(size[g], get(out[g]), sum); });
     store(change + d, sum);
   });
 }
@@ -101,11 +95,21 @@ PE_INLINE void add_rows(const double* sizes, const double* const* out, int64_t D
   }
 }
 
+// padded = row. padded: to kPairColumns, with zeros.
+PE_INLINE void copy_row(const float* row, int64_t D, float* padded) {
+  for_each_register(D, [&](int64_t d, const auto& get, const auto&) PE_LAMBDA { store(padded + d, get(row)); });
+  for (int64_t d = (D + kWidth - 1) / kWidth * kWidth; d < pair_stride(D); d += kWidth) store(padded + d, zero());
+}
+
+PE_INLINE void copy_row(const double* row, int64_t D, double* padded) {
+  for (int64_t d = 0; d < pair_stride(D); ++d) padded[d] = d < D ? row[d] : 0;
+}
+
 // row += size * other. other: padded with zeros to kPairColumns.
 PE_INLINE void add_row(float size, const float* other, int64_t D, float* row) {
   const Float factor = broadcast(size);
-  for_each_register(
-      D, [&](int64_t d, const auto& get, const auto& put) { put(row, fma(factor, load(other + d), get(row))); });
+  for_each_register(D, [&](int64_t d, const auto& get, const auto& put)
+                           PE_LAMBDA { put(row, fma(factor, load(other + d), get(row))); });
 }
 
 PE_INLINE void add_row(double size, const double* other, int64_t D, double* row) {
@@ -118,18 +122,16 @@ template <int G, class Ahead>
 PE_INLINE void train_rows(const float* sizes, const float* before, int64_t D, float* in, float* const* out,
                           const Ahead& ahead) {
   Float size[G];
-  PE_UNROLL
-  for (int g = 0; g < G; ++g) size[g] = broadcast(sizes[g]);
-  for_each_register(D, [&](int64_t d, const auto& get, const auto& put) {
+  unrolled<G>([&](auto g) PE_LAMBDA { size[g] = in_register(broadcast(sizes[g])); });
+  for_each_register(D, [&](int64_t d, const auto& get, const auto& put) PE_LAMBDA {
     if (kWidth == kPairColumns || d % kPairColumns == 0) ahead(d);
-    const Float x = load(before + d);
+    const Float x = in_register(load(before + d));
     Float sum = get(in);
-    PE_UNROLL
-    for (int g = 0; g < G; ++g) {
-      const Float y = get(out[g]);
+    unrolled<G>([&](auto g) PE_LAMBDA {
+      const Float y = in_register(get(out[g]));
       sum = fma(size[g], y, sum);
       put(out[g], fma(size[g], x, y));
-    }
+    });
     put(in, sum);
   });
 }

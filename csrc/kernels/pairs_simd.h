@@ -25,19 +25,14 @@ struct PairScratch {
   PairScratch(Real* memory, int64_t D) : zeros(memory), row(memory + pair_stride(D)) { clear(zeros, pair_stride(D)); }
 };
 
-// padded: [pair_stride(D)]
-template <class Real>
-PE_INLINE void copy_row(const Real* row, int64_t D, Real* padded) {
-  for (int64_t d = 0; d < D; ++d) padded[d] = row[d];
-  clear(padded + D, pair_stride(D) - D);
-}
-
 // Step sizes of G outputs of a pair: 0 for one that stands for nothing.
-template <int G, bool First, class Real>
+template <int G, bool First, class Real, class Ahead>
 PE_INLINE void group_sizes(const Real* in, Real* const* rows, int64_t D, double rate, const Real* zeros, Real* sizes,
-                           PairLoss<Real>& loss) {
-  step_sizes_of<G, First>(in, rows, D, static_cast<Real>(rate), sizes, loss);
-  PE_UNROLL
+                           PairLoss<Real>& loss, const Ahead& ahead) {
+  step_sizes_of<G, First>(in, rows, D, static_cast<Real>(rate), sizes, loss, ahead);
+  bool skipped = false;
+  unrolled<G>([&](auto g) PE_LAMBDA { skipped |= rows[g] == zeros; });
+  if (!skipped) return;
   for (int g = 0; g < G; ++g) sizes[g] = rows[g] == zeros ? Real(0) : sizes[g];
 }
 
@@ -82,11 +77,14 @@ double train_pairs_in_turn(const PairIds& pairs, const Tables<Real>& tables, dou
       const auto train = [&](auto group, auto own, const int32_t*, Real* const* rows, Real* const* rows_ahead) {
         constexpr int G = decltype(group)::value;
         Real sizes[G + kWidth];
-        group_sizes<G, decltype(own)::value>(scratch.row, rows, D, rate, scratch.zeros, sizes, loss);
-        train_rows<G>(sizes, scratch.row, D, in, rows, [=](int64_t d) {
-          if (decltype(own)::value) prefetch_to_write(in_ahead + d);
-          PE_UNROLL
-          for (int g = 0; g < G; ++g) prefetch_to_write(rows_ahead[g] + d);
+        constexpr int H = G / 2;  // prefetches are spread over both passes
+        group_sizes<G, decltype(own)::value>(
+            scratch.row, rows, D, rate, scratch.zeros, sizes, loss, [&](int64_t d) PE_LAMBDA {
+              if (decltype(own)::value) prefetch_to_write(in_ahead + d);
+              unrolled<H>([&](auto g) PE_LAMBDA { prefetch_to_write(rows_ahead[g] + d); });
+            });
+        train_rows<G>(sizes, scratch.row, D, in, rows, [&](int64_t d) PE_LAMBDA {
+          unrolled<G - H>([&](auto g) PE_LAMBDA { prefetch_to_write(rows_ahead[H + g] + d); });
         });
       };
       skipped += for_each_row_group(pairs, b, ahead, tables.out, tables.out_stride, scratch.zeros, train);
@@ -117,11 +115,14 @@ double train_in_rows(const ExactPairs<Real>& batch, int64_t begin, int64_t end, 
       const auto train = [&](auto group, auto own, const int32_t* ids, Real* const* rows, Real* const* rows_ahead) {
         constexpr int G = decltype(group)::value;
         Real sizes[G + kWidth];
-        group_sizes<G, decltype(own)::value>(before, rows, D, batch.rate, scratch.zeros, sizes, loss);
-        add_rows<G>(sizes, rows, D, change, [=](int64_t d) {
-          if (decltype(own)::value) prefetch_to_read(in_ahead + d);
-          PE_UNROLL
-          for (int g = 0; g < G; ++g) prefetch_to_read(rows_ahead[g] + d);
+        constexpr int H = G / 2;  // prefetches are spread over both passes
+        group_sizes<G, decltype(own)::value>(
+            before, rows, D, batch.rate, scratch.zeros, sizes, loss, [&](int64_t d) PE_LAMBDA {
+              if (decltype(own)::value) prefetch_to_read(in_ahead + d);
+              unrolled<H>([&](auto g) PE_LAMBDA { prefetch_to_read(rows_ahead[g] + d); });
+            });
+        add_rows<G>(sizes, rows, D, change, [&](int64_t d) PE_LAMBDA {
+          unrolled<G - H>([&](auto g) PE_LAMBDA { prefetch_to_read(rows_ahead[H + g] + d); });
         });
         if (!write.in) return;
         PE_UNROLL

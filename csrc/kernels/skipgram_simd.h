@@ -65,8 +65,8 @@ PE_INLINE void update_columns(const Window& window, float* const* out_rows, int6
 }
 
 // Count: int, or a constant of at most kGroup, for which no context's columns need be kept between groups.
-template <class Count>
-PE_INLINE void skipgram_window(const StepWindow<Count>& window, int64_t D, const StepScratch& scratch,
+template <class Count, class Element>
+PE_INLINE void skipgram_window(const StepWindow<Count, Element>& window, int64_t D, const StepScratch& scratch,
                                LossLanes& loss) {
   const Count N = window.N;
   const int64_t C = window.context_count;
@@ -104,36 +104,24 @@ PE_INLINE void skipgram_window(const StepWindow<Count>& window, int64_t D, const
 }
 
 // N: the number of outputs where it is common enough for code of its own, else 0.
-template <int N>
-LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables<float>& tables,
+template <int N, class Element>
+LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables<Element>& tables,
                        const LearningRate& rate, int64_t begin, int64_t end, void* memory) {
   const StepScratch scratch = carve(draws, tables.dimensions, memory);
   LossLanes loss = no_loss();
   const auto count = output_count<N>(draws);
   const auto step = [&](const auto& window) PE_LAMBDA {
-    skipgram_window(window, tables.dimensions, scratch, loss);
+    skipgram_window(window, step_columns(tables), scratch, loss);
     return window.context_count;
   };
   return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);
 }
 
-inline LossSum skipgram_step(const TokenBlock& block, const Draws& draws, const Tables<float>& tables,
-                             const LearningRate& rate, int64_t begin, int64_t end, void* scratch) {
+template <class Element>
+LossSum skipgram_step(const TokenBlock& block, const Draws& draws, const Tables<Element>& tables,
+                      const LearningRate& rate, int64_t begin, int64_t end, void* scratch) {
   const auto range = [&](const auto& kernel) { return kernel(block, draws, tables, rate, begin, end, scratch); };
-  switch (1 + draws.negative) {
-    case 2:
-      return range(skipgram_range<2>);
-    case 3:
-      return range(skipgram_range<3>);
-    case 4:
-      return range(skipgram_range<4>);
-    case 5:
-      return range(skipgram_range<5>);
-    case 6:
-      return range(skipgram_range<6>);
-    default:
-      return range(skipgram_range<0>);
-  }
+  return draws.negative == 5 ? range(skipgram_range<6, Element>) : range(skipgram_range<0, Element>);
 }
 
 }  // namespace pyembed::PE_ISA

@@ -11,19 +11,24 @@ constexpr int kLookAhead = 2;   // windows between the prefetch of a row and its
 constexpr int kRun = 8;         // pointers copied at a time
 
 struct StepScratch {
-  float* errors;         // [N, 2W] step sizes, group by group [2W, G]; and what whole registers write beyond
-  float* in_before;      // [2W, 2 * kWidest] columns of the contexts as the window found them
-  float* copies;         // [N, D + kWidest] rows of repeated outputs
-  float* before;         // [N, D + kWidest] the same before the window
-  float* hidden;         // [D + kWidest] CBOW's mean
-  float** context_rows;  // [2W + 2 kRun] of the window at work
-  float** output_rows;   // [N] of a window whose outputs repeat
-  float** token_rows;    // [2W + kDrawAhead + kLookAhead + 2 kRun], from the token W before the first center on
-  float** drawn_rows;    // [kDrawAhead + kLookAhead, N]
-  uint64_t* lanes;       // [N, kWidest / 2]
-  int32_t* radius;       // [kRadii]
-  int32_t* outputs;      // [kDrawAhead + kLookAhead, N]
-  uint8_t* repeated;     // [kDrawAhead + kLookAhead]
+  float* errors;            // [N, 2W] step sizes, group by group [2W, G]; and what whole registers write beyond
+  float* in_before;         // [2W, 2 * kWidest] columns of the contexts as the window found them
+  float* copies;            // [N, D + kWidest] rows of repeated outputs
+  float* before;            // [N, D + kWidest] the same before the window
+  float* hidden;            // [D + kWidest] CBOW's mean
+  float** context_rows;     // [2W + 2 kRun] of the window at work
+  float** output_rows;      // [N] of a window whose outputs repeat
+  float** token_rows;       // [2W + kDrawAhead + kLookAhead + 2 kRun], from the token W before the first center on
+  float** drawn_rows;       // [kDrawAhead + kLookAhead, N]
+  uint64_t* lanes;          // [N, kWidest / 2]
+  int32_t* radius;          // [kRadii]
+  int32_t* outputs;         // [kDrawAhead + kLookAhead, N]
+  uint8_t* repeated;        // [kDrawAhead + kLookAhead]
+  float* staged;            // [2W + N, D + kWidest] widened rows
+  float** staged_contexts;  // [2W]
+  float** staged_outputs;   // [N]
+  uint32_t* noise;          // [D + 8 * kWidest]
+  uint64_t* rounding_keys;  // [kDrawAhead], of which the low halves count
   size_t bytes;
 };
 
@@ -32,6 +37,7 @@ constexpr int kRadii = kDrawAhead + 4 * kWidest;  // radii are drawn in fours, a
 inline StepScratch carve(const Draws& draws, int64_t dimensions, void* memory) {
   const int64_t contexts = 2 * static_cast<int64_t>(draws.window), outputs = 1 + static_cast<int64_t>(draws.negative);
   char* next = static_cast<char*>(memory);
+  dimensions = (dimensions + kWidest - 1) / kWidest * kWidest;  // a step may see rows that zeros fill up
   const auto take = [&](int64_t bytes) {
     char* const start = next;
     next += (bytes + 63) / 64 * 64;
@@ -58,6 +64,11 @@ inline StepScratch carve(const Draws& draws, int64_t dimensions, void* memory) {
   scratch.radius = static_cast<int32_t*>(take(kRadii * 4));
   scratch.outputs = static_cast<int32_t*>(take(drawn * outputs * 4));
   scratch.repeated = static_cast<uint8_t*>(take(drawn));
+  scratch.staged = floats((contexts + outputs) * (dimensions + kWidest));
+  scratch.staged_contexts = pointers(contexts);
+  scratch.staged_outputs = pointers(outputs);
+  scratch.noise = static_cast<uint32_t*>(take((dimensions + 8 * kWidest) * 4));
+  scratch.rounding_keys = static_cast<uint64_t*>(take(kDrawAhead * 8));
   scratch.bytes = static_cast<size_t>(next - static_cast<char*>(memory));
   return scratch;
 }

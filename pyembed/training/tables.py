@@ -13,7 +13,7 @@ from torch import Tensor
 from pyembed.config import TrainConfig
 from pyembed.corpus.sampling import fill_uniform
 
-_LINE_BYTES = 64
+_COLUMNS_TOGETHER = 16
 _HUGE_PAGE = 2 << 20
 _ELEMENTS_AT_ONCE = 1 << 17  # they stay in the cache until they are copied
 
@@ -45,8 +45,9 @@ def new_table(rows: int, columns: int, dtype: torch.dtype = torch.float32) -> Te
 class Tables:
     """What is trained, on one device: float32 or bfloat16[V, D padded].
 
-    D is padded to whole cache lines, so that a row begins at one and kernels meet no remainder. The padding is zero in
-    both tables, and so adds nothing to a dot product and never changes.
+    D is padded to a multiple of 16, so that kernels meet no remainder and a row of float32 begins at a cache line. One
+    of bfloat16 may begin amid a line, but takes no more lines for it. The padding is zero in both tables, and so adds
+    nothing to a dot product and never changes.
     """
 
     in_padded: Tensor
@@ -68,8 +69,7 @@ class Tables:
 def new_tables(rows: int, config: TrainConfig) -> Tables:
     """in_vectors as word2vec starts them (reference.initial_in_vectors), out_vectors zero."""
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.table_dtype]
-    line = _LINE_BYTES // dtype.itemsize
-    columns = -(-config.vector_size // line) * line
+    columns = -(-config.vector_size // _COLUMNS_TOGETHER) * _COLUMNS_TOGETHER
     in_padded, out_padded = new_table(rows, columns, dtype), new_table(rows, columns, dtype)
     values = torch.empty(max(1, _ELEMENTS_AT_ONCE // config.vector_size), config.vector_size)
     for first_row, some in zip(range(0, rows, len(values)), in_padded.split(len(values)), strict=True):

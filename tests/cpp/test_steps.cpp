@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -184,6 +185,90 @@ void test_blocks_without_a_pair() {
   }
 }
 
+// A bfloat16 table of the upper halves of float32 ones; what lies between two rows must stay as it is.
+struct HalfTable {
+  static constexpr uint16_t kPadding = 0x7FC1;  // not a number
+  int64_t rows, dimensions, stride;
+  std::vector<BFloat16> elements;
+
+  HalfTable(const PaddedTable<float>& table, int64_t padding)
+      : rows(table.rows()), dimensions(table.dimensions()), stride(dimensions + padding) {
+    elements.assign(static_cast<size_t>((rows - 1) * stride + dimensions), BFloat16{kPadding});
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t d = 0; d < dimensions; ++d) at(r, d) = round_stochastically(table.at(r, d), 0);
+    }
+  }
+
+  BFloat16& at(int64_t row, int64_t column) { return elements[static_cast<size_t>(row * stride + column)]; }
+  bool operator==(const HalfTable& other) const {
+    return std::memcmp(elements.data(), other.elements.data(), elements.size() * sizeof(BFloat16)) == 0;
+  }
+
+  // Sum of squares of the differences to a table.
+  double distance(const PaddedTable<float>& table) {
+    double sum = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t d = 0; d < dimensions; ++d) {
+        const double difference = static_cast<double>(value_of(at(r, d)) - table.at(r, d));
+        sum += difference * difference;
+      }
+    }
+    return sum;
+  }
+
+  void check_padding() {
+    for (int64_t r = 0; r + 1 < rows; ++r) {
+      for (int64_t d = dimensions; d < stride; ++d) CHECK(at(r, d).bits == kPadding);
+    }
+  }
+};
+
+// Rounding adds noise that is small beside what was learnt; how a block is cut changes no bit.
+void test_bfloat16_steps_end_near_float32_ones() {
+  std::mt19937 random(27);
+  const uint32_t V = 40;
+  const std::vector<uint32_t> alias_table = random_alias_table(V, random);
+  for (const int64_t D : {1, 7, 16, 31, 40, 100, 112, 300}) {
+    for (const int K : {1, 5, 9}) {
+      const Corpus corpus(random_ids(200, V, random), random);
+      const Draws draws{alias_table.data(), V, 4, K, kPerWindow, random(), 3};
+      const TokenBlock block = corpus.block(3, 197);
+      const TablePair<float> tables = random_tables(V, D, 1, random);
+      for (const CpuKernels* kernels : cpu_variants()) {
+        HalfTable in(tables.in, 5), out(tables.out, 3);
+        HalfTable in_cut = in, out_cut = out;
+        TablePair<float> single = TablePair<float>::copy(tables, 0, 0);
+        for (int64_t r = 0; r < V; ++r) {
+          for (int64_t d = 0; d < D; ++d) {
+            single.in.at(r, d) = value_of(in.at(r, d));
+            single.out.at(r, d) = value_of(out.at(r, d));
+          }
+        }
+        const LossSum loss = all_models()[0].step(*kernels, block, draws, single, kRate);
+        const double change = in.distance(single.in) + out.distance(single.out);
+        const size_t bytes = step_scratch_bytes(draws, D);
+        const std::unique_ptr<void, void (*)(void*)> scratch(std::aligned_alloc(64, bytes), std::free);
+        const auto step = [&](HalfTable& contexts, HalfTable& outputs, int64_t begin, int64_t end) {
+          std::fill_n(static_cast<unsigned char*>(scratch.get()), bytes, 0xFF);
+          const Tables<BFloat16> view{contexts.elements.data(), outputs.elements.data(), D, contexts.stride,
+                                      outputs.stride};
+          return kernels->skipgram_step_bfloat16(block, draws, view, kRate, begin, end, scratch.get());
+        };
+        const LossSum found = step(in, out, 3, 197);
+        CHECK(found.pairs == loss.pairs);
+        CHECK(near(found.loss, loss.loss, 0.02));
+        step(in_cut, out_cut, 3, 80);
+        step(in_cut, out_cut, 80, 197);
+        CHECK(in_cut == in);
+        CHECK(out_cut == out);
+        CHECK(in.distance(single.in) + out.distance(single.out) < 0.04 * change);
+        in.check_padding();
+        out.check_padding();
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pyembed
 
@@ -194,5 +279,6 @@ int main() {
   pyembed::test_ranges_train_what_the_block_trains();
   pyembed::test_losses_of_large_scores_stay_right_and_a_rate_of_zero_changes_nothing();
   pyembed::test_blocks_without_a_pair();
+  pyembed::test_bfloat16_steps_end_near_float32_ones();
   pyembed::print_variants("training steps");
 }
