@@ -25,14 +25,17 @@ Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sent
   const LearningRate rate{lr_begin, lr_end};
   const CbowOptions options{mean, exact_gradient};
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
-    const bool fast = in.scalar_type() == ScalarType::Float;
-    if (!fast) return exact_step(arguments, rate, in, out, kernel(options));
-    const Tables<float> tables = tables_of<float>(in, out);
-    return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
-                        [&](int64_t begin, int64_t end, void* scratch) {
-                          return best_cpu_kernels().cbow_step(arguments.block, arguments.draws, options, tables, rate,
-                                                              begin, end, scratch);
-                        });
+    const auto train = [&](auto element, auto step) {
+      const auto tables = tables_of<decltype(element)>(in, out);
+      return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
+                          [&](int64_t begin, int64_t end, void* scratch) {
+                            return step(arguments.block, arguments.draws, options, tables, rate, begin, end, scratch);
+                          });
+    };
+    if (in.scalar_type() == ScalarType::Double) return exact_step(arguments, rate, in, out, kernel(options));
+    const CpuKernels& kernels = best_cpu_kernels();
+    return in.scalar_type() == ScalarType::BFloat16 ? train(BFloat16{}, kernels.cbow_step_bfloat16)
+                                                    : train(float{}, kernels.cbow_step);
   }));
 }
 

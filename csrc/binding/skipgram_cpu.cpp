@@ -24,7 +24,8 @@ Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor 
                             return step(arguments.block, arguments.draws, tables, rate, begin, end, scratch);
                           });
     };
-    const bool fast = in.scalar_type() != ScalarType::Double && arguments.draws.sharing != kPerPair;
+    const bool fast = in.scalar_type() == ScalarType::Float ||
+                      (in.scalar_type() == ScalarType::BFloat16 && arguments.draws.sharing != kPerPair);
     if (!fast) return exact_step(arguments, rate, in, out, kernel);
     const CpuKernels& kernels = best_cpu_kernels();
     return in.scalar_type() == ScalarType::BFloat16 ? train(BFloat16{}, kernels.skipgram_step_bfloat16)

@@ -60,8 +60,8 @@ PE_INLINE void for_each_columns(int64_t D, const F& f) {
   if (d < D) f(One{}, std::true_type{}, d, static_cast<int>(D - d));
 }
 
-template <class Count>
-PE_INLINE void cbow_window(const StepWindow<Count>& window, const CbowOptions& options, int64_t D,
+template <class Count, class Element>
+PE_INLINE void cbow_window(const StepWindow<Count, Element>& window, const CbowOptions& options, int64_t D,
                            const StepScratch& scratch, LossLanes& loss) {
   const float share = options.mean ? 1.0f / static_cast<float>(window.context_count) : 1.0f;
   const float context_share = options.mean && options.exact_gradient ? share : 1.0f;
@@ -81,26 +81,26 @@ PE_INLINE void cbow_window(const StepWindow<Count>& window, const CbowOptions& o
 }
 
 // N: the number of outputs where it is common enough for code of its own, else 0.
-template <int N>
-LossSum cbow_range(const TokenBlock& block, const Draws& draws, const CbowOptions& options, const Tables<float>& tables,
-                   const LearningRate& rate, int64_t begin, int64_t end, void* memory) {
+template <int N, class Element>
+LossSum cbow_range(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
+                   const Tables<Element>& tables, const LearningRate& rate, int64_t begin, int64_t end, void* memory) {
   const StepScratch scratch = carve(draws, tables.dimensions, memory);
   LossLanes loss = no_loss();
   const auto count = output_count<N>(draws);
   const auto step = [&](const auto& window) PE_LAMBDA {
-    cbow_window(window, options, tables.dimensions, scratch, loss);
+    cbow_window(window, options, step_columns(tables), scratch, loss);
     return int64_t{1};
   };
   return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);
 }
 
-inline LossSum cbow_step(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
-                         const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
-                         void* memory) {
+template <class Element>
+LossSum cbow_step(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
+                  const Tables<Element>& tables, const LearningRate& rate, int64_t begin, int64_t end, void* memory) {
   const auto range = [&](const auto& kernel) {
     return kernel(block, draws, options, tables, rate, begin, end, memory);
   };
-  return draws.negative == 5 ? range(cbow_range<6>) : range(cbow_range<0>);
+  return draws.negative == 5 ? range(cbow_range<6, Element>) : range(cbow_range<0, Element>);
 }
 
 }  // namespace pyembed::PE_ISA

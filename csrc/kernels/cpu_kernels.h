@@ -19,6 +19,9 @@ struct CpuKernels {
   LossSum (*cbow_step)(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
                        const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
                        void* scratch);
+  LossSum (*cbow_step_bfloat16)(const TokenBlock& block, const Draws& draws, const CbowOptions& options,
+                                const Tables<BFloat16>& tables, const LearningRate& rate, int64_t begin, int64_t end,
+                                void* scratch);
 
   // Draws of the centers at positions first .. first + count - 1: radius [count], outputs [count, 1 + K] (the centers'
   // ids first), repeated [count]: two of the outputs are the same row. lanes: [1 + K, 8], scratch.

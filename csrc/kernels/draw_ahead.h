@@ -17,10 +17,10 @@ PE_INLINE Wide counting_from(uint64_t first) {
   return x;
 }
 
-// philox of the indices in the lanes, as random_words(). Only the low half of each lane of the words counts.
-PE_INLINE void random_lanes(uint64_t seed, uint32_t epoch, Stream stream, uint32_t slot, Wide index, Wide (&words)[4]) {
+// philox of the slots and indices in the lanes, as random_words(). Only the low half of each lane of the words counts.
+PE_INLINE void random_lanes(uint64_t seed, uint32_t epoch, Stream stream, Wide slot, Wide index, Wide (&words)[4]) {
   Wide c0 = index, c1 = index >> 32, c2 = all_lanes(epoch);
-  Wide c3 = all_lanes((static_cast<uint32_t>(stream) << 24) + slot);
+  Wide c3 = all_lanes(static_cast<uint32_t>(stream) << 24) + slot;
   uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
   PE_UNROLL
   for (int round = 0; round < 10; ++round) {
@@ -36,6 +36,10 @@ PE_INLINE void random_lanes(uint64_t seed, uint32_t epoch, Stream stream, uint32
   words[1] = c1;
   words[2] = c2;
   words[3] = c3;
+}
+
+PE_INLINE void random_lanes(uint64_t seed, uint32_t epoch, Stream stream, uint32_t slot, Wide index, Wide (&words)[4]) {
+  random_lanes(seed, epoch, stream, all_lanes(slot), index, words);
 }
 
 // Radii of the centers at positions first .. first + count - 1. radius: [count + 4 * kWidest], scratch; returns where

@@ -9,6 +9,7 @@
 #include "kernels/staged_rows.h"
 #include "kernels/repeated_outputs.h"
 #include "kernels/window_walk.h"
+#include "kernels/pair_walk.h"
 #include "kernels/scores.h"
 #include "kernels/skipgram_simd.h"
 #include "kernels/cbow_simd.h"
@@ -30,7 +31,7 @@ inline void draw_windows(const Draws& draws, uint64_t first, int64_t count, cons
 }
 
 constexpr CpuKernels entries(const char* name) {
-  return {name,         skipgram_step<float>, skipgram_step<BFloat16>, cbow_step,
+  return {name,         skipgram_step<float>, skipgram_step<BFloat16>, cbow_step<float>,      cbow_step<BFloat16>,
           draw_windows, draw_negatives,       pair_entries<float>(),   pair_entries<double>()};
 }
 

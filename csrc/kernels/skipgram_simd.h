@@ -114,6 +114,10 @@ LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables
     skipgram_window(window, step_columns(tables), scratch, loss);
     return window.context_count;
   };
+  if constexpr (std::is_same_v<Element, float>) {
+    if (draws.sharing == kPerPair)
+      return walk_pairs(count, block, draws, tables, rate, begin, end, scratch, loss, step);
+  }
   return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);
 }
 

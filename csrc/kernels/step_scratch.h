@@ -29,6 +29,8 @@ struct StepScratch {
   float** staged_outputs;   // [N]
   uint32_t* noise;          // [D + 8 * kWidest]
   uint64_t* rounding_keys;  // [kDrawAhead], of which the low halves count
+  int32_t* pair_outputs;    // [2, 2W, N] of this window and the next, where every pair has its own
+  float** pair_rows;        // [2, 2W, N]
   size_t bytes;
 };
 
@@ -69,6 +71,8 @@ inline StepScratch carve(const Draws& draws, int64_t dimensions, void* memory) {
   scratch.staged_outputs = pointers(outputs);
   scratch.noise = static_cast<uint32_t*>(take((dimensions + 8 * kWidest) * 4));
   scratch.rounding_keys = static_cast<uint64_t*>(take(kDrawAhead * 8));
+  scratch.pair_outputs = static_cast<int32_t*>(take(2 * contexts * outputs * 4));
+  scratch.pair_rows = pointers(2 * contexts * outputs);
   scratch.bytes = static_cast<size_t>(next - static_cast<char*>(memory));
   return scratch;
 }
