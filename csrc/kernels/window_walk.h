@@ -6,7 +6,7 @@ namespace pyembed::PE_ISA {
 
 // Rows to bring into the cache while a window trains: those that the window kLookAhead later needs first. Spread over
 // all of the window's work, for the processor can wait for a few lines at a time only, and stalls when there are more.
-// To read, though the rows will be written: measured faster, most of all for CBOW (x86, alone and with two threads).
+// To write: a plain prefetch is as good on one thread, but with several the rows' lines must then be asked for twice.
 template <class Count, class Element = float>
 struct Prefetch {
   const Element* entering;      // the token that enters the window
@@ -16,12 +16,12 @@ struct Prefetch {
   // Columns of the rows that scoring brings in, and of those that the update does.
   PE_INLINE void while_scoring(int64_t column) const {
     if (column % kLineColumns != 0) return;
-    prefetch_to_read(entering + column);
-    for (int n = 0; n < N / 3; ++n) prefetch_to_read(output_rows[n] + column);
+    prefetch_to_write(entering + column);
+    for (int n = 0; n < N / 3; ++n) prefetch_to_write(output_rows[n] + column);
   }
   PE_INLINE void while_updating(int64_t column) const {
     if (column % kLineColumns != 0) return;
-    for (int n = N / 3; n < N; ++n) prefetch_to_read(output_rows[n] + column);
+    for (int n = N / 3; n < N; ++n) prefetch_to_write(output_rows[n] + column);
   }
 
   static constexpr int64_t kLineColumns = 64 / sizeof(Element);
@@ -106,8 +106,8 @@ PE_INLINE LossSum walk_windows(Count N, const TokenBlock& block, const Draws& dr
       }
       step_rows.close(lying, w);
       sum.pairs += pairs;
+      if (loss.splits > kSplits) sum.loss += take_loss(loss);
     }
-    if (loss.splits > kSplits) sum.loss += take_loss(loss);
   }
   sum.loss += take_loss(loss);
   return sum;
