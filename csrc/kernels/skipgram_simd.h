@@ -103,8 +103,9 @@ PE_INLINE void skipgram_window(const StepWindow<Count, Element>& window, int64_t
   if (d < D) update(One{}, std::true_type{}, d, static_cast<int>(D - d));
 }
 
-// N: the number of outputs where it is common enough for code of its own, else 0.
-template <int N, class Element>
+// Walks the windows, or the pairs where they have negatives of their own. A function each: in one, the registers would
+// not do for the constants of both. N: the number of outputs where it is common enough for code of its own, else 0.
+template <int N, class Element, bool OwnNegatives>
 LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables<Element>& tables,
                        const LearningRate& rate, int64_t begin, int64_t end, void* memory) {
   const StepScratch scratch = carve(draws, tables.dimensions, memory);
@@ -114,18 +115,24 @@ LossSum skipgram_range(const TokenBlock& block, const Draws& draws, const Tables
     skipgram_window(window, step_columns(tables), scratch, loss);
     return window.context_count;
   };
-  if constexpr (std::is_same_v<Element, float>) {
-    if (draws.sharing == kPerPair)
-      return walk_pairs(count, block, draws, tables, rate, begin, end, scratch, loss, step);
+  if constexpr (OwnNegatives) {
+    return walk_pairs(count, block, draws, tables, rate, begin, end, scratch, loss, step);
+  } else {
+    return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);
   }
-  return walk_windows(count, block, draws, tables, rate, begin, end, scratch, loss, step);
 }
 
 template <class Element>
 LossSum skipgram_step(const TokenBlock& block, const Draws& draws, const Tables<Element>& tables,
                       const LearningRate& rate, int64_t begin, int64_t end, void* scratch) {
   const auto range = [&](const auto& kernel) { return kernel(block, draws, tables, rate, begin, end, scratch); };
-  return draws.negative == 5 ? range(skipgram_range<6, Element>) : range(skipgram_range<0, Element>);
+  const bool usual = draws.negative == 5;
+  if constexpr (std::is_same_v<Element, float>) {
+    if (draws.sharing == kPerPair) {
+      return usual ? range(skipgram_range<6, Element, true>) : range(skipgram_range<0, Element, true>);
+    }
+  }
+  return usual ? range(skipgram_range<6, Element, false>) : range(skipgram_range<0, Element, false>);
 }
 
 }  // namespace pyembed::PE_ISA
