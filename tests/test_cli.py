@@ -180,7 +180,7 @@ def test_options_of_negatives_and_tables_reach_the_trainer(capsys, corpus, tmp_p
     assert code == 0
     report = json.loads(out)
     assert [report["training"][name] for name in ("negatives_from", "pool", "table_dtype")] == ["pool", 7, "bfloat16"]
-    assert report["table_bytes"] == 2 * report["vocabulary"] * 64  # 8 dimensions, padded to a cache line
+    assert report["table_bytes"] == 2 * report["vocabulary"] * 32  # 8 dimensions, padded to 16 of 2 bytes
 
 
 def test_a_saved_vocabulary_trains_again(capsys, corpus, tmp_path):

@@ -136,7 +136,7 @@ def bad_streams() -> Iterator[Any]:
         yield pytest.param(BLOCK, replace(DRAWS, **change), named, id=f"draws-{named}")
 
 
-@pytest.mark.parametrize(("block", "draws", "named"), bad_streams())
+@pytest.mark.parametrize(("block", "draws", "named"), list(bad_streams()))
 def test_a_bad_stream_is_refused_by_name_before_anything_changes(
     block: TokenBlock, draws: Draws, named: str, backend: Backend
 ) -> None:
