@@ -145,17 +145,24 @@ def _run_process(program: str, job: Job, folder: Path) -> str | None:
     job_file, outcome_file, log_file = (folder / name for name in ("job.json", "outcome.json", "log.txt"))
     job_file.write_text(job.to_json())
     command = [sys.executable, "-m", "pyembed.bench.child", program, str(job_file), str(outcome_file)]
-    with (
-        log_file.open("wb") as log,
-        # A session of its own, so that Ctrl-C comes here alone, and whatever the program started ends with it.
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True) as process,
-    ):
-        try:
-            process.wait()
-        except BaseException:
+    process = None
+    # Ctrl-C is held back until there is a process to stop: in between, it would be left running.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with log_file.open("wb") as log:
+            # A session of its own, so that Ctrl-C comes here alone, and whatever the program started ends with it.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        process.wait()
+    except BaseException:
+        if process is not None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            raise
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if process.returncode == 0:
         return None
     said = log_file.read_text(errors="replace").split("\n")
