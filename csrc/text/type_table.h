@@ -34,8 +34,7 @@ constexpr size_t kKeyPadding = 16;
 
 inline TypeKey key_of(const char* bytes, size_t length) {
   if (length <= 16) {  // the bytes past the end are masked without asking for the length, which is not to be predicted
-    static constexpr signed char ones[32] = {-1, -1, -1, -1, -1, -1, -1, -1,
-                                             -1, -1, -1, -1, -1, -1, -1, -1};  // then zeros
+    static constexpr char ones[33] = "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF";  // then zeros
     const char* const mask = ones + 16 - length;
     return {load_word(bytes) & load_word(mask), load_word(bytes + 8) & load_word(mask + 8),
             static_cast<uint32_t>(length)};
