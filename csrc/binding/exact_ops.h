@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "binding/checks.h"
+#include "binding/dense_gradients.h"
 #include "kernels/exact.h"
 
 namespace pyembed {
@@ -44,14 +45,8 @@ template <class Kernel>
 Tensor exact_loss(const WindowArguments& arguments, const Tensor& in_vectors, const Tensor& out_vectors,
                   const Kernel& kernel) {
   check_differentiable(in_vectors, out_vectors, arguments);
-  const Tensor in = torch::stable::contiguous(in_vectors), out = torch::stable::contiguous(out_vectors);
-  const auto loss_of = [&](auto element) {
-    using Real = decltype(element);
-    return run_exact<Real>(arguments, {0, nullptr}, tables_of<Real>(in, out), Tables<Real>{}, kernel).loss;
-  };
-  const bool single = in.scalar_type() == ScalarType::Float;
-  const double loss = single ? loss_of(float{}) : loss_of(double{});
-  return torch::stable::full({}, loss, in.scalar_type());
+  return scalar_loss(in_vectors, out_vectors,
+                     [&](const auto& tables) { return run_exact(arguments, {0, nullptr}, tables, {}, kernel).loss; });
 }
 
 // Dense gradients of the loss, times grad.
@@ -59,18 +54,9 @@ template <class Kernel>
 std::tuple<Tensor, Tensor> exact_gradient(const Tensor& grad, const WindowArguments& arguments,
                                           const Tensor& in_vectors, const Tensor& out_vectors, const Kernel& kernel) {
   check_differentiable(in_vectors, out_vectors, arguments);
-  require(grad.numel() == 1 && grad.scalar_type() == in_vectors.scalar_type(),
-          "grad: expected a scalar of the tables' dtype");
-  const Tensor in = torch::stable::contiguous(in_vectors), out = torch::stable::contiguous(out_vectors);
-  Tensor in_gradient = torch::stable::new_zeros(in, {in.size(0), in.size(1)});
-  Tensor out_gradient = torch::stable::new_zeros(out, {out.size(0), out.size(1)});
-  const auto run = [&](auto element) {
-    using Real = decltype(element);
-    const Scale scale{static_cast<double>(*grad.const_data_ptr<Real>()), nullptr};
-    run_exact<Real>(arguments, scale, tables_of<Real>(in, out), tables_of<Real>(in_gradient, out_gradient), kernel);
-  };
-  in.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
-  return {in_gradient, out_gradient};
+  return dense_gradients(grad, in_vectors, out_vectors, [&](double weight, const auto& read, const auto& gradients) {
+    run_exact(arguments, {weight, nullptr}, read, gradients, kernel);
+  });
 }
 
 // A training step, window after window, on tables of any type.

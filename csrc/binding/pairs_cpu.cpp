@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "binding/checks.h"
+#include "binding/dense_gradients.h"
 #include "binding/exact_pairs.h"
 
 namespace pyembed {
@@ -158,33 +159,20 @@ Tensor pair_step_(Tensor in_vectors, Tensor out_vectors, Tensor in_ids, Tensor o
 
 Tensor pair_loss(Tensor in_vectors, Tensor out_vectors, Tensor in_ids, Tensor out_ids) {
   const PairArguments arguments(in_vectors, out_vectors, in_ids, out_ids);
-  const Tensor in = torch::stable::contiguous(in_vectors), out = torch::stable::contiguous(out_vectors);
-  const auto loss_of = [&](auto element) {
-    using Real = decltype(element);
-    return run_exact_pairs(arguments.pairs, in.size(0), out.size(0), tables_of<Real>(in, out), Tables<Real>{}, 0.0,
-                           false, torch::stable::get_num_threads());
-  };
-  const double loss = in.scalar_type() == ScalarType::Float ? loss_of(float{}) : loss_of(double{});
-  return torch::stable::full({}, loss, in.scalar_type());
+  return scalar_loss(in_vectors, out_vectors, [&](const auto& tables) {
+    return run_exact_pairs(arguments.pairs, in_vectors.size(0), out_vectors.size(0), tables, {}, 0.0, false,
+                           torch::stable::get_num_threads());
+  });
 }
 
 // Dense gradients of the loss, times grad.
 std::tuple<Tensor, Tensor> pair_loss_backward(Tensor grad, Tensor in_vectors, Tensor out_vectors, Tensor in_ids,
                                               Tensor out_ids) {
   const PairArguments arguments(in_vectors, out_vectors, in_ids, out_ids);
-  require(grad.numel() == 1 && grad.scalar_type() == in_vectors.scalar_type(),
-          "grad: expected a scalar of the tables' dtype");
-  const Tensor in = torch::stable::contiguous(in_vectors), out = torch::stable::contiguous(out_vectors);
-  Tensor in_gradient = torch::stable::new_zeros(in, {in.size(0), in.size(1)});
-  Tensor out_gradient = torch::stable::new_zeros(out, {out.size(0), out.size(1)});
-  const auto run = [&](auto element) {
-    using Real = decltype(element);
-    run_exact_pairs(arguments.pairs, in.size(0), out.size(0), tables_of<Real>(in, out),
-                    tables_of<Real>(in_gradient, out_gradient), -static_cast<double>(*grad.const_data_ptr<Real>()),
-                    false, torch::stable::get_num_threads());
-  };
-  in.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
-  return {in_gradient, out_gradient};
+  return dense_gradients(grad, in_vectors, out_vectors, [&](double weight, const auto& read, const auto& gradients) {
+    run_exact_pairs(arguments.pairs, in_vectors.size(0), out_vectors.size(0), read, gradients, -weight, false,
+                    torch::stable::get_num_threads());
+  });
 }
 
 }  // namespace

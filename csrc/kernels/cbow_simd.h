@@ -49,17 +49,6 @@ PE_INLINE void cbow_update_columns(const Window& window, int64_t d, int tail, fl
   }
 }
 
-// Calls f(constant M, constant whether a tail, first column, columns of the tail) until all D columns have passed by.
-template <class F>
-PE_INLINE void for_each_columns(int64_t D, const F& f) {
-  using One = std::integral_constant<int, 1>;
-  constexpr int M = kUpdateRegisters;
-  int64_t d = 0;
-  for (; d + M * kWidth <= D; d += M * kWidth) f(std::integral_constant<int, M>{}, std::false_type{}, d, 0);
-  for (; d + kWidth <= D; d += kWidth) f(One{}, std::false_type{}, d, 0);
-  if (d < D) f(One{}, std::true_type{}, d, static_cast<int>(D - d));
-}
-
 template <class Count, class Element>
 PE_INLINE void cbow_window(const StepWindow<Count, Element>& window, const CbowOptions& options, int64_t D,
                            const StepScratch& scratch, LossLanes& loss) {

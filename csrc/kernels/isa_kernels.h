@@ -10,6 +10,7 @@
 #include "kernels/repeated_outputs.h"
 #include "kernels/window_walk.h"
 #include "kernels/pair_walk.h"
+#include "kernels/columns.h"
 #include "kernels/scores.h"
 #include "kernels/skipgram_simd.h"
 #include "kernels/cbow_simd.h"

@@ -45,8 +45,8 @@ inline double take_loss(LossLanes& loss) {
   return natural + powers * 0.693147180559945309;
 }
 
-// What turns scores into powers of two, and tells the centers from the negatives: log2(e), for every G-th lane from
-// the one before `first` on, where the center stands, minus that.
+// What turns the scores from number `first` on into powers of two, and tells centers from negatives: log2(e), or with
+// the other sign for every G-th score, which is a center's if with_center.
 template <int G>
 PE_INLINE Float signed_log2e(int first, bool with_center) {
   struct Lanes {

@@ -74,7 +74,7 @@ PE_INLINE void skipgram_window(const StepWindow<Count, Element>& window, int64_t
   for_each_group(N, [&](auto group, int n) PE_LAMBDA {
     score_contexts<decltype(group)::value>(window, window.output_rows + n, D, n == 0, errors(n), loss);
   });
-  const auto update = [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+  for_each_columns(D, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
     constexpr int M = decltype(registers)::value;
     constexpr bool Tail = decltype(is_tail)::value;
     for (int m = 0; m < M; ++m) window.prefetch.while_updating(d + m * kWidth);
@@ -92,15 +92,7 @@ PE_INLINE void skipgram_window(const StepWindow<Count, Element>& window, int64_t
     } else {
       update_columns<Count::value, M, Tail>(window, window.output_rows, d, tail, errors(0), nullptr);
     }
-  };
-  using One = std::integral_constant<int, 1>;
-  using Several = std::integral_constant<int, kUpdateRegisters>;
-  int64_t d = 0;
-  for (; d + Several::value * kWidth <= D; d += Several::value * kWidth) update(Several{}, std::false_type{}, d, 0);
-  if constexpr (Several::value > 1) {
-    for (; d + kWidth <= D; d += kWidth) update(One{}, std::false_type{}, d, 0);
-  }
-  if (d < D) update(One{}, std::true_type{}, d, static_cast<int>(D - d));
+  });
 }
 
 // Walks the windows, or the pairs where they have negatives of their own. A function each: in one, the registers would

@@ -85,7 +85,7 @@ def _require(settings: Settings) -> None:
 
 def _corpus_facts(settings: Settings) -> dict[str, int]:
     """Also brings the file into the system's cache, for whoever is first."""
-    from pyembed.corpus import ingest_files  # imports numba
+    from pyembed.corpus import ingest_files
 
     config = CorpusConfig(min_count=settings.min_count)
     read = ingest_files([settings.corpus], config, threads=settings.training.thread_count)

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.corpus is None:
         arguments.usage_error("expected CORPUS, found none")
 
-    from pyembed.bench.compare import ComparisonError, compare  # imports numba
+    from pyembed.bench.compare import ComparisonError, compare
     from pyembed.corpus import CorpusError
 
     with exiting(ExitCode.USAGE, ValueError):
