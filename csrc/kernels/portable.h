@@ -24,12 +24,25 @@
 #endif
 
 // Before a loop over registers: fully unrolled, so that the compiler keeps the array it walks in registers.
-#if defined(__clang__)
+#if defined(__CUDACC__)
+#define PE_UNROLL PE_PRAGMA(unroll)
+#elif defined(__clang__)
 #define PE_UNROLL PE_PRAGMA(clang loop unroll(full))
 #elif defined(__GNUC__)
 #define PE_UNROLL PE_PRAGMA(GCC unroll 16)
 #else
 #define PE_UNROLL
+#endif
+
+// Before a loop that mostly runs once: left as it is.
+#if defined(__CUDACC__)
+#define PE_ROLLED PE_PRAGMA(unroll 1)
+#elif defined(__clang__)
+#define PE_ROLLED PE_PRAGMA(clang loop unroll(disable))
+#elif defined(__GNUC__)
+#define PE_ROLLED PE_PRAGMA(GCC unroll 1)
+#else
+#define PE_ROLLED
 #endif
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__)

@@ -46,7 +46,7 @@ struct LossSum {
   int64_t pairs;  // positive pairs
 };
 
-PE_INLINE double learning_rate(const TokenBlock& block, const LearningRate& rate, int64_t center) {
+PE_HD PE_INLINE double learning_rate(const TokenBlock& block, const LearningRate& rate, int64_t center) {
   const double fraction =
       static_cast<double>(center - block.center_begin) / static_cast<double>(block.center_end - block.center_begin);
   return rate.begin + (rate.end - rate.begin) * fraction;
@@ -58,14 +58,14 @@ struct SentenceCursor {
   int64_t sentence;  // the sentence that holds the last center asked for
 
   // Call with ascending centers.
-  PE_INLINE void advance_to(int64_t center) {
+  PE_HD PE_INLINE void advance_to(int64_t center) {
     while (block.sentence_starts[sentence + 1] <= center) ++sentence;
   }
-  PE_INLINE int64_t first() const { return block.sentence_starts[sentence]; }
-  PE_INLINE int64_t past_last() const { return block.sentence_starts[sentence + 1]; }
+  PE_HD PE_INLINE int64_t first() const { return block.sentence_starts[sentence]; }
+  PE_HD PE_INLINE int64_t past_last() const { return block.sentence_starts[sentence + 1]; }
 };
 
-PE_INLINE SentenceCursor sentence_of(const TokenBlock& block, int64_t token) {
+PE_HD PE_INLINE SentenceCursor sentence_of(const TokenBlock& block, int64_t token) {
   int64_t low = 0, high = block.sentences;  // the answer lies in [low, high)
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;
@@ -83,12 +83,12 @@ struct Span {
   int64_t first;      // index of the first token
   int64_t past_last;  // one past the last token
 
-  PE_INLINE int64_t contexts() const { return past_last - first - 1; }
+  PE_HD PE_INLINE int64_t contexts() const { return past_last - first - 1; }
   // Index of context c, 0 <= c < contexts().
-  PE_INLINE int64_t context(int64_t c, int64_t center) const { return first + c + (first + c >= center); }
+  PE_HD PE_INLINE int64_t context(int64_t c, int64_t center) const { return first + c + (first + c >= center); }
 };
 
-PE_INLINE Span window_span(const SentenceCursor& cursor, int64_t center, int64_t radius) {
+PE_HD PE_INLINE Span window_span(const SentenceCursor& cursor, int64_t center, int64_t radius) {
   const int64_t low = center - radius, high = center + radius + 1;
   return {low < cursor.first() ? cursor.first() : low, high > cursor.past_last() ? cursor.past_last() : high};
 }
