@@ -87,7 +87,7 @@ cudaError_t launch_cbow_step(const TokenBlock& block, const Draws& draws, const 
                              double* total) {
   bool done = false;
   const cudaError_t error =
-      launch_windows<CbowWindow>(Training<Element>{block, draws, cbow, rate, tables, {}, total}, options, &done);
+      launch_windows<CbowWindow>(Training<Element>{block, draws, cbow, rate, tables, {}, 0, total}, options, &done);
   if (done || error != cudaSuccess) return error;
   return launch_exact_cbow_step(block, draws, cbow, tables, rate, options, total);
 }

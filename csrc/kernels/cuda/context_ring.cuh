@@ -11,13 +11,14 @@ namespace pyembed {
 template <class Element, WriteBack write_back>
 class ContextRing {
  public:
-  // memory: the warp's shared memory.
-  PE_DEVICE ContextRing(const Tables<Element>& tables, const WarpLayout& layout, float* memory)
+  // memory: the warp's shared memory. frequent: see LaunchOptions.
+  PE_DEVICE ContextRing(const Tables<Element>& tables, const WarpLayout& layout, int32_t frequent, float* memory)
       : rows{tables.in, tables.in_stride, layout.columns, memory + layout.in_values},
         offsets(reinterpret_cast<int32_t*>(memory) + layout.context_offsets),
         counts(memory + layout.context_counts),
         bases_(memory + layout.in_bases),
-        slot_count_(layout.in_slots) {}
+        slot_count_(layout.in_slots),
+        frequent_(frequent) {}
 
   const RowSlots<Element> rows;
   // The distinct rows of the window that was asked for last, as offsets from rows.values, and how often each stands in
@@ -87,6 +88,24 @@ class ContextRing {
     changed_ &= ~(1u << slot);
   }
 
+  // Sends the changed rows of frequent words back and for them anew.
+  PE_DEVICE void refresh(LaneBits& bits) {
+    const unsigned stale = changed_ & __ballot_sync(kAllLanes, uses_ > 0 && id_ < frequent_);
+    if (stale == 0) return;
+    for (unsigned left = stale; left != 0; left &= left - 1) {
+      const int slot = __ffs(static_cast<int>(left)) - 1;
+      rows.template write_row_back<write_back>(slot, base(slot), __shfl_sync(kAllLanes, id_, slot), bits);
+    }
+    __syncwarp();  // every lane has read what the copies overwrite
+    for (unsigned left = stale; left != 0; left &= left - 1) {
+      const int slot = __ffs(static_cast<int>(left)) - 1;
+      rows.load_later(slot, __shfl_sync(kAllLanes, id_, slot));
+    }
+    end_copy_group();
+    changed_ &= ~stale;
+    coming_ |= stale;
+  }
+
  private:
   PE_DEVICE float* base(int slot) const { return bases_ + slot * rows.columns; }
   PE_DEVICE static int whole_tiles(int contexts) {
@@ -95,6 +114,7 @@ class ContextRing {
 
   float* const bases_;
   const int slot_count_;
+  const int32_t frequent_;
   // A lane is a slot: the id of its row, and how many tokens within reach use it.
   int id_ = -1, uses_ = 0;
   // A lane is a token, modulo the lanes.

@@ -211,13 +211,12 @@ cudaError_t launch(Work<Element> work, int64_t warps, void* stream) {
   const int64_t bytes_a_warp = size.reals() * static_cast<int64_t>(sizeof(Real)) + size.ids() * 4;
   constexpr int64_t most_bytes = int64_t{256} << 20;
   const int64_t most_warps = most_bytes / bytes_a_warp;
+  const int64_t items = items_at_once(work.block.center_end - work.block.center_begin, warps, work.draws.vocabulary);
   WarpGrid grid{};
-  cudaError_t error = warp_grid(train_exactly<Model, Element>, kWarpsABlock, 0, warps,
-                                work.block.center_end - work.block.center_begin, &grid);
+  cudaError_t error = warp_grid(train_exactly<Model, Element>, kWarpsABlock, 0, warps, items, &grid);
   if (error != cudaSuccess) return error;
   if (grid.blocks * int64_t{grid.threads / kWarp} > most_warps) {
-    error = warp_grid(train_exactly<Model, Element>, 1, 0, most_warps < 1 ? 1 : most_warps,
-                      work.block.center_end - work.block.center_begin, &grid);
+    error = warp_grid(train_exactly<Model, Element>, 1, 0, most_warps < 1 ? 1 : most_warps, items, &grid);
     if (error != cudaSuccess) return error;
   }
   const int64_t all_warps = grid.blocks * int64_t{grid.threads / kWarp};

@@ -67,6 +67,14 @@ cudaError_t warp_grid(Kernel kernel, int warps_a_block, size_t shared_bytes, int
   return cudaSuccess;
 }
 
+// Windows that train at the same time do not know of one another. A small vocabulary has them meet in every row, so
+// that they would all make the same change: then fewer do. As many items as there may be warps that the device chooses.
+inline int64_t items_at_once(int64_t items, int64_t warps, int64_t vocabulary) {
+  if (warps != 0) return items;
+  const int64_t most = vocabulary / 4 < 1 ? 1 : vocabulary / 4;
+  return items < most ? items : most;
+}
+
 // --- Sums over the lanes of a warp ---
 
 template <class Real>

@@ -21,6 +21,10 @@ struct LaunchOptions {
   void* stream;          // cudaStream_t
   int64_t warps;         // that train at the same time; 1: windows one after the other; 0: as many as the device holds
   WriteBack write_back;  // of the training kernels
+  // Rows of in_vectors below this one are so frequent that many warps hold them at the same time: they go back and come
+  // anew after every window. Held for longer, they would gather so many changes that none of these warps knows of that
+  // the sum overshoots.
+  int32_t frequent = 0;
 };
 
 // Training steps over a block, in place. total: [2], the sum of losses and the number of positive pairs are added to

@@ -126,7 +126,7 @@ cudaError_t launch_skipgram_step(const TokenBlock& block, const Draws& draws, co
                                  const LearningRate& rate, const LaunchOptions& options, double* total) {
   bool done = false;
   const cudaError_t error =
-      launch_windows<SkipgramWindow>(Training<Element>{block, draws, {}, rate, tables, {}, total}, options, &done);
+      launch_windows<SkipgramWindow>(Training<Element>{block, draws, {}, rate, tables, {}, 0, total}, options, &done);
   if (done || error != cudaSuccess) return error;
   return launch_exact_skipgram_step(block, draws, tables, rate, options, total);
 }

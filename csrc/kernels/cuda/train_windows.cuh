@@ -18,6 +18,7 @@ struct Training {
   LearningRate rate;
   Tables<Element> tables;
   WarpLayout layout;
+  int32_t frequent;  // see LaunchOptions
   double* total;
 };
 
@@ -49,7 +50,7 @@ class WindowWalk {
         entered_{reach_.begin, reach_.begin},
         state_{training,
                memory,
-               {training.tables, training.layout, memory},
+               {training.tables, training.layout, training.frequent, memory},
                {training.tables, training.draws, training.layout, memory},
                {training.draws, training.block.first_position + static_cast<uint64_t>(centers.begin)}} {}
 
@@ -97,6 +98,7 @@ class WindowWalk {
       for (const int end = last ? entered_.end : reach_.begin; entered_.begin < end; ++entered_.begin) {
         state_.in.leave(entered_.begin, state_.bits);
       }
+      if (!last) state_.in.refresh(state_.bits);
       __syncwarp();
       if (last || (center - centers_.begin) % kWarp == kWarp - 1) {
         loss += static_cast<double>(recent_loss);  // seldom, since many GPUs are slow at it
@@ -162,6 +164,7 @@ bool trains_fast(const TokenBlock& block, const Draws& draws, const Tables<Eleme
 
 template <class Model, WriteBack write_back, class Element>
 cudaError_t launch_windows(Training<Element> training, const LaunchOptions& options, bool* done) {
+  training.frequent = options.frequent;
   training.layout =
       warp_layout(training.draws, training.tables.dimensions, write_back == WriteBack::add, Model::has_hidden);
   const size_t bytes = training.layout.bytes();
@@ -175,8 +178,9 @@ cudaError_t launch_windows(Training<Element> training, const LaunchOptions& opti
   const auto kernel = train_windows<Model, Element, write_back>;
   error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
   WarpGrid grid{};
-  const int64_t centers = training.block.center_end - training.block.center_begin;
-  if (error == cudaSuccess) error = warp_grid(kernel, 1, bytes, options.warps, centers, &grid);
+  const int64_t items =
+      items_at_once(training.block.center_end - training.block.center_begin, options.warps, training.draws.vocabulary);
+  if (error == cudaSuccess) error = warp_grid(kernel, 1, bytes, options.warps, items, &grid);
   if (error != cudaSuccess) return error;
   return PE_LAUNCH(kernel, grid.blocks, grid.threads, bytes, options.stream, training);
 }
