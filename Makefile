@@ -4,8 +4,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 CPP_BUILD := build/cpp
+# With torch's headers the CUDA ops are built too, for the execution shim of the tests.
+CMAKE_OPTIONS = -DPYEMBED_TORCH=$(shell $(BIN)/python -c \
+    'import importlib.util; print(*importlib.util.find_spec("torch").submodule_search_locations)')
 HAVE_COMPILER := $(shell command -v $(CXX))
-CPP_FILES = $(shell find csrc tests/cpp benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+CPP_FILES = $(shell find csrc tests/cpp benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 .PHONY: setup native run test cpp-test neon-test python-test lint format types bench clean
 
@@ -30,7 +33,7 @@ native:
 	@echo "make: no C++ compiler ($(CXX)) found: going on with the slower PyTorch kernels" >&2
 endif
 
-build/.native: $(VENV)/.installed csrc/sources.json $(shell find csrc -name '*.h' -o -name '*.cpp')
+build/.native: $(VENV)/.installed csrc/sources.json $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 	@mkdir -p build
 	@echo "compiling the extensions ..." >&2
 	@PYEMBED_REQUIRE_NATIVE=1 $(BIN)/python setup.py --quiet build_ext --inplace >build/native.log 2>&1 \

@@ -15,6 +15,7 @@ Model = Literal["skipgram", "cbow"]
 Backend = Literal["auto", "native", "torch"]
 CbowGradient = Literal["word2vec", "exact"]
 TableDtype = Literal["float32", "bfloat16"]
+WriteBack = Literal["add", "store"]
 NegativesFrom = Literal["pair", "window", "pool"]
 Tokenizer = Literal["whitespace", "words"]
 EncodingErrors = Literal["strict", "replace"]
@@ -114,7 +115,8 @@ class TrainConfig:
     cbow_gradient: CbowGradient = "word2vec"
     """Whether each context of a mean receives the whole gradient (word2vec) or its share 1/C (exact)."""
     threads: int | None = None
-    """CPU threads, >= 1. None: all cores that this process may use. One thread repeats bit for bit."""
+    """CPU threads, >= 1. None: all cores that this process may use. One thread repeats bit for bit; on a GPU, too, 1
+    stands for one window after the other, which is slow there, and any other number leaves the GPU to itself."""
     seed: int = 1
     """Key of every random draw. 0 to 2**63 - 1; gensim's default."""
     backend: Backend = "auto"
@@ -123,6 +125,9 @@ class TrainConfig:
     """Where the tables live, as torch names it: "cpu", "cuda", "cuda:1"."""
     table_dtype: TableDtype = "float32"
     """Type of the tables' elements; `bfloat16` halves their memory and is rounded stochastically to."""
+
+    write_back: WriteBack = "add"
+    """How warps of a GPU that train at the same time put a changed row back; see ops.skipgram_step_. The CPU stores."""
 
     def __post_init__(self) -> None:
         _require_choice("model", self.model, Model)
@@ -150,6 +155,7 @@ class TrainConfig:
         _require_int("seed", self.seed, 0, 2**63 - 1)
         _require_choice("backend", self.backend, Backend)
         _require_choice("table_dtype", self.table_dtype, TableDtype)
+        _require_choice("write_back", self.write_back, WriteBack)
         _require(isinstance(self.device, str), "device", "the name of a torch device", self.device)
 
     @property

@@ -465,7 +465,7 @@ def loss_and_gradient(
 
 def arithmetic_dtype(table: Tensor) -> torch.dtype:
     """The type that is computed with for a table."""
-    return torch.float32 if table.dtype == torch.bfloat16 else table.dtype
+    return torch.float32 if table.dtype in (torch.bfloat16, torch.float16) else table.dtype
 
 
 def rows_of(table: Tensor, ids: Tensor) -> Tensor:
@@ -537,3 +537,127 @@ def pair_step_(
         out_vectors.index_add_(0, gradient.out_ids, gradient.out_rows, alpha=-lr)
         total += torch.stack([gradient.loss, gradient.pairs.double()])
     return total
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 10. Rows of an embedding, and optimisers that change the rows alone that were looked up
+#
+# Row ids[...] of `weight` was looked up and received the gradient grad[..., :]. An id that stands several times is
+# touched once, by the sum g of its gradients. For each touched row w, with lr, eps, betas and weight_decay as those of
+# torch.optim:
+#
+#     sgd                g = g + weight_decay * w
+#                        w = w - lr * g
+#     adagrad            g = g + weight_decay * w                                      (Duchi et al. 2011)
+#                        s = s + g**2
+#                        w = w - lr * g / (sqrt(s) + eps)
+#     row-wise adagrad   as adagrad, with one s a row:                                 (Mudigere et al. 2022)
+#                        s = s + mean of g**2
+#     adamw, lazy        k = t - the step at which the row was last touched            (Loshchilov and Hutter 2019)
+#                        m = beta1**k * m + (1 - beta1) * g
+#                        v = beta2**k * v + (1 - beta2) * g**2
+#                        w = (1 - lr * weight_decay)**k * w
+#                            - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
+#
+# t counts the calls: 1, 2, ...; a row that was never touched was last touched at step 0. Rows that are not touched stay
+# as they are, and so does what the optimiser remembers of them.
+#
+# torch.optim.AdamW, which touches every row at every step, multiplies m by beta1, v by beta2 and w by 1 - lr *
+# weight_decay in a step without gradient; a touched row catches up with that, at the rate of the present step. It also
+# moves such a row along m; a lazy row does not move. So both agree where every row is touched at every step, and where
+# beta1 = 0.
+#
+# Tables of float16 and bfloat16 are computed with in float32, which is the type of their s, m and v, too. A float16 is
+# rounded to the nearest; a bfloat16 stochastically as in section 8, with bits that are drawn for the element:
+#     element d of row r takes 16 bits of random_words(seed, t, ROUNDING, r, d // 4): d % 4 = 0 the lower half of word
+#     0, 1 its upper half, 2 and 3 those of word 1
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class TouchedRows(NamedTuple):
+    """The distinct rows of a batch, and their gradients."""
+
+    ids: Tensor
+    """int64[U], ascending."""
+    weight: Tensor
+    """[U, D], as they are."""
+    gradient: Tensor
+    """[U, D], sums, in the type that is computed with."""
+
+
+def touched_rows(weight: Tensor, ids: Tensor, grad: Tensor) -> TouchedRows:
+    """weight: [V, D]; ids: int[...]; grad: [..., D]."""
+    touched, place = ids.flatten().long().unique(return_inverse=True)
+    rows = rows_of(weight, touched)
+    gradient = torch.zeros_like(rows).index_add_(0, place, grad.reshape(-1, weight.shape[1]).to(rows.dtype))
+    return TouchedRows(touched, rows, gradient)
+
+
+def element_bits(ids: Tensor, dimensions: int, seed: int, step: int) -> Tensor:
+    """What the elements of these rows are rounded with: int32[U, D], 0 to 2**16 - 1. ids: int64[U]."""
+    column = torch.arange(dimensions, device=ids.device)
+    words = random_words(seed, step, ROUNDING, ids[:, None], column // 4)
+    word = words[..., :2].gather(-1, (column % 4 // 2).expand(words.shape[:-1])[..., None])[..., 0]
+    return ((word >> column % 2 * 16) & 0xFFFF).int()
+
+
+def store_rows_(table: Tensor, ids: Tensor, rows: Tensor, seed: int, step: int) -> None:
+    """table[ids] = rows, rounded to the table's type. ids: int64[U], distinct; rows: [U, D]."""
+    if table.dtype == torch.bfloat16:
+        rows = round_stochastically(rows, element_bits(ids, table.shape[1], seed, step))
+    table[ids] = rows.to(table.dtype)
+
+
+def sgd_rows_(weight: Tensor, ids: Tensor, grad: Tensor, lr: float, weight_decay: float, step: int, seed: int) -> None:
+    touched = touched_rows(weight, ids, grad)
+    gradient = touched.gradient + weight_decay * touched.weight
+    store_rows_(weight, touched.ids, touched.weight - lr * gradient, seed, step)
+
+
+def adagrad_rows_(
+    weight: Tensor,
+    sum_of_squares: Tensor,
+    ids: Tensor,
+    grad: Tensor,
+    lr: float,
+    eps: float,
+    weight_decay: float,
+    step: int,
+    seed: int,
+) -> None:
+    """sum_of_squares: [V, D], or [V] for row-wise adagrad."""
+    touched = touched_rows(weight, ids, grad)
+    gradient = touched.gradient + weight_decay * touched.weight
+    squares = gradient**2 if sum_of_squares.dim() == 2 else (gradient**2).mean(1)
+    sums = sum_of_squares[touched.ids] + squares
+    sum_of_squares[touched.ids] = sums
+    denominator = (sums if sums.dim() == 2 else sums[:, None]).sqrt() + eps
+    store_rows_(weight, touched.ids, touched.weight - lr * gradient / denominator, seed, step)
+
+
+def adamw_rows_(
+    weight: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    last_step: Tensor,
+    ids: Tensor,
+    grad: Tensor,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    step: int,
+    seed: int,
+) -> None:
+    """exp_avg, exp_avg_sq: [V, D], m and v; last_step: int32[V]."""
+    touched = touched_rows(weight, ids, grad)
+    elapsed = (step - last_step[touched.ids]).double()[:, None]
+    decay1, decay2, shrink = (
+        (factor**elapsed).to(touched.weight.dtype) for factor in (beta1, beta2, 1 - lr * weight_decay)
+    )
+    mean = decay1 * exp_avg[touched.ids] + (1 - beta1) * touched.gradient
+    square = decay2 * exp_avg_sq[touched.ids] + (1 - beta2) * touched.gradient**2
+    exp_avg[touched.ids], exp_avg_sq[touched.ids], last_step[touched.ids] = mean, square, step
+    direction = (mean / (1 - beta1**step)) / ((square / (1 - beta2**step)).sqrt() + eps)
+    store_rows_(weight, touched.ids, shrink * touched.weight - lr * direction, seed, step)

@@ -1,13 +1,11 @@
 // CBOW on the CPU: the fused training step, the loss and its gradient.
+#include "binding/cpu_windows.h"
 #include "binding/exact_ops.h"
 #include "binding/threads.h"
 #include "kernels/cpu_kernels.h"
 
 namespace pyembed {
 namespace {
-
-// A window's contexts are one pair of CBOW, so that a pair's own negatives are its window's.
-int64_t one_pair_a_window(int64_t sharing) { return sharing == kPerPair ? kPerWindow : sharing; }
 
 auto kernel(const CbowOptions& options) {
   return [options](const TokenBlock& block, const Draws& draws, const auto&... arguments) {
@@ -18,9 +16,9 @@ auto kernel(const CbowOptions& options) {
 Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                   int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
                   int64_t sharing, int64_t seed, int64_t epoch, bool mean, bool exact_gradient, double lr_begin,
-                  double lr_end, int64_t threads) {
-  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, one_pair_a_window(sharing), seed, epoch);
+                  double lr_end, int64_t threads, const std::string&, int64_t) {
+  const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                             negative, one_pair_a_window(sharing), seed, epoch);
   check_tables(in_vectors, out_vectors, arguments);
   const LearningRate rate{lr_begin, lr_end};
   const CbowOptions options{mean, exact_gradient};
@@ -42,8 +40,8 @@ Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sent
 Tensor cbow_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                  int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
                  int64_t sharing, int64_t seed, int64_t epoch, bool mean) {
-  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, one_pair_a_window(sharing), seed, epoch);
+  const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                             negative, one_pair_a_window(sharing), seed, epoch);
   return exact_loss(arguments, in_vectors, out_vectors, kernel({mean, true}));
 }
 
@@ -52,8 +50,8 @@ std::tuple<Tensor, Tensor> cbow_loss_backward(Tensor grad, Tensor in_vectors, Te
                                               int64_t center_begin, int64_t center_end, int64_t window,
                                               int64_t negative, int64_t sharing, int64_t seed, int64_t epoch,
                                               bool mean) {
-  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, one_pair_a_window(sharing), seed, epoch);
+  const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                             negative, one_pair_a_window(sharing), seed, epoch);
   return exact_gradient(grad, arguments, in_vectors, out_vectors, kernel({mean, true}));
 }
 

@@ -1,6 +1,7 @@
 // Turns the arguments of an op into what kernels take, after checking them: expected, got, remedy.
 #pragma once
 
+#include <torch/csrc/stable/device.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -23,22 +24,65 @@ inline void require(bool condition, const std::string& message) {
   if (!condition) throw std::runtime_error("pyembed: " + message);
 }
 
-// A contiguous CPU tensor of the given type, copied only where it is not contiguous.
-inline Tensor dense(const Tensor& tensor, ScalarType dtype, const char* name, const char* expected) {
-  require(tensor.is_cpu() && tensor.scalar_type() == dtype,
-          std::string(name) + ": expected " + expected + " on the CPU");
+// Where all tensors of an op must lie.
+struct Place {
+  torch::stable::Device device;
+  const char* words;  // that say so in a message
+
+  bool holds(const Tensor& tensor) const { return tensor.device() == device; }
+};
+
+// A contiguous tensor of the given type, copied only where it is not contiguous.
+inline Tensor dense(const Place& place, const Tensor& tensor, ScalarType dtype, const char* name,
+                    const char* expected) {
+  require(place.holds(tensor) && tensor.scalar_type() == dtype,
+          std::string(name) + ": expected " + expected + " " + place.words);
   return torch::stable::contiguous(tensor);
 }
 
-// The block and the draws of an op, and the tensors they point into.
+// A copy on the CPU, after all work of the stream that made it; the tensor itself where it lies there.
+inline Tensor on_host(const Tensor& tensor) {
+  return torch::stable::to(tensor, torch::stable::Device(torch::headeronly::DeviceType::CPU));
+}
+
+[[noreturn]] inline void refuse_id(const char* name, int64_t rows, int64_t id, const std::string& index) {
+  throw std::runtime_error("pyembed: " + std::string(name) + ": expected 0 to V - 1 = " + std::to_string(rows - 1) +
+                           ", got " + std::to_string(id) + " at index " + index);
+}
+
+// Reports the first id that names no row of its table. ids: those of the tensor, in host memory; one of them is bad.
+template <class Id>
+[[noreturn]] void refuse_first_bad(const Id* ids, const Tensor& tensor, int64_t rows, const char* name) {
+  int64_t i = 0;
+  while (0 <= ids[i] && ids[i] < rows) ++i;
+  std::string index;
+  int64_t rest = i;
+  for (int64_t dim = tensor.dim() - 1; dim >= 0; rest /= tensor.size(dim--)) {
+    index = std::to_string(rest % tensor.size(dim)) + (index.empty() ? "" : ", " + index);
+  }
+  refuse_id(name, rows, ids[i], tensor.dim() == 1 ? index : "[" + index + "]");
+}
+
+inline void check_draw_key(int64_t first_position, int64_t seed, int64_t epoch) {
+  require(first_position >= 0, "first_position: expected >= 0, got " + std::to_string(first_position));
+  require(seed >= 0, "seed: expected 0 to 2^63 - 1, got " + std::to_string(seed));
+  require(epoch >= 0 && epoch < (int64_t{1} << 32), "epoch: expected 0 to 2^32 - 1, got " + std::to_string(epoch));
+}
+
+// A window's contexts are one pair of CBOW, so that a pair's own negatives are its window's.
+inline int64_t one_pair_a_window(int64_t sharing) { return sharing == kPerPair ? kPerWindow : sharing; }
+
+// The block and the draws of an op, and the tensors they point into. Whether these hold what they should is for the
+// derived class to see, which knows the memory.
 class WindowArguments {
  public:
-  WindowArguments(const Tensor& ids, const Tensor& sentence_starts, const Tensor& alias_table, int64_t first_position,
-                  int64_t center_begin, int64_t center_end, int64_t window, int64_t negative, int64_t sharing,
-                  int64_t seed, int64_t epoch)
-      : ids_(dense(ids, ScalarType::Int, "ids", "int32[T]")),
-        sentence_starts_(dense(sentence_starts, ScalarType::Long, "sentence_starts", "int64[S + 1]")),
-        alias_table_(dense(alias_table, ScalarType::Int, "alias_table", "int32[V, 2]")) {
+  WindowArguments(const Place& place, const Tensor& ids, const Tensor& sentence_starts, const Tensor& alias_table,
+                  int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
+                  int64_t sharing, int64_t seed, int64_t epoch)
+      : place(place),
+        ids_(dense(place, ids, ScalarType::Int, "ids", "int32[T]")),
+        sentence_starts_(dense(place, sentence_starts, ScalarType::Long, "sentence_starts", "int64[S + 1]")),
+        alias_table_(dense(place, alias_table, ScalarType::Int, "alias_table", "int32[V, 2]")) {
     require(ids.dim() == 1, "ids: expected 1 dimension, got " + std::to_string(ids.dim()));
     require(sentence_starts.dim() == 1 && sentence_starts.numel() >= 1,
             "sentence_starts: expected 1 dimension and at least one element");
@@ -48,12 +92,10 @@ class WindowArguments {
     require(0 <= center_begin && center_begin <= center_end && center_end <= T,
             "centers: expected 0 <= center_begin <= center_end <= " + std::to_string(T) + ", got " +
                 std::to_string(center_begin) + " and " + std::to_string(center_end));
-    require(first_position >= 0, "first_position: expected >= 0, got " + std::to_string(first_position));
+    check_draw_key(first_position, seed, epoch);
     require(window >= 1 && window <= 1000, "window: expected 1 to 1000, got " + std::to_string(window));
     require(negative >= 1 && negative <= 1000, "negative: expected 1 to 1000, got " + std::to_string(negative));
     require(sharing >= 0 && sharing <= 64, "sharing: expected 0 to 64, got " + std::to_string(sharing));
-    require(seed >= 0, "seed: expected 0 to 2^63 - 1, got " + std::to_string(seed));
-    require(epoch >= 0 && epoch < (int64_t{1} << 32), "epoch: expected 0 to 2^32 - 1, got " + std::to_string(epoch));
     block = {ids_.const_data_ptr<int32_t>(),
              sentence_starts_.const_data_ptr<int64_t>(),
              T,
@@ -68,42 +110,24 @@ class WindowArguments {
              static_cast<int>(sharing),
              static_cast<uint64_t>(seed),
              static_cast<uint32_t>(epoch)};
-    check_contents();
   }
 
+  Place place;
   TokenBlock block;
   Draws draws;
 
- private:
-  // A wrong index would write outside a table, so every index is looked at; it costs a pass at memory speed.
-  void check_contents() const {
-    const int64_t* starts = block.sentence_starts;
-    require(starts[0] == 0 && starts[block.sentences] == block.tokens,
+ protected:
+  void require_ends(int64_t first_start, int64_t last_start) const {
+    require(first_start == 0 && last_start == block.tokens,
             "sentence_starts: expected to begin with 0 and to end with T = " + std::to_string(block.tokens));
-    for (int64_t s = 0; s < block.sentences; ++s) {
-      require(starts[s] <= starts[s + 1],
-              "sentence_starts: expected to ascend, falls at index " + std::to_string(s + 1));
-    }
-    uint32_t largest = 0;  // as unsigned, a negative id is a large one
-    for (int64_t t = 0; t < block.tokens; ++t) {
-      const uint32_t id = static_cast<uint32_t>(block.ids[t]);
-      largest = id > largest ? id : largest;
-    }
-    if (largest >= draws.vocabulary) report_bad_id();
-    for (uint32_t v = 0; v < draws.vocabulary; ++v) {
-      const uint32_t alias = draws.alias_table[2 * static_cast<uint64_t>(v) + 1];
-      if (alias >= draws.vocabulary) {
-        require(false, "alias_table: expected aliases 0 to V - 1 = " + std::to_string(draws.vocabulary - 1) + ", got " +
-                           std::to_string(alias) + " in row " + std::to_string(v));
-      }
-    }
   }
-
-  [[noreturn]] void report_bad_id() const {
-    int64_t t = 0;
-    while (static_cast<uint32_t>(block.ids[t]) < draws.vocabulary) ++t;
-    throw std::runtime_error("pyembed: ids: expected 0 to V - 1 = " + std::to_string(draws.vocabulary - 1) + ", got " +
-                             std::to_string(block.ids[t]) + " at index " + std::to_string(t));
+  [[noreturn]] void refuse_start(int64_t index) const {
+    throw std::runtime_error("pyembed: sentence_starts: expected to ascend, falls at index " + std::to_string(index));
+  }
+  [[noreturn]] void refuse_alias(uint32_t alias, int64_t row) const {
+    throw std::runtime_error(
+        "pyembed: alias_table: expected aliases 0 to V - 1 = " + std::to_string(draws.vocabulary - 1) + ", got " +
+        std::to_string(alias) + " in row " + std::to_string(row));
   }
 
   Tensor ids_, sentence_starts_, alias_table_;
@@ -113,7 +137,7 @@ inline void check_tables(const Tensor& in_vectors, const Tensor& out_vectors, co
   const auto dtype = in_vectors.scalar_type();
   require(dtype == ScalarType::Float || dtype == ScalarType::Double || dtype == ScalarType::BFloat16,
           "in_vectors: expected float32, float64 or bfloat16; other types train with float32 tables");
-  require(out_vectors.scalar_type() == dtype && out_vectors.is_cpu() && in_vectors.is_cpu(),
+  require(out_vectors.scalar_type() == dtype && arguments.place.holds(in_vectors) && arguments.place.holds(out_vectors),
           "out_vectors: expected the dtype and device of in_vectors");
   require(in_vectors.dim() == 2 && out_vectors.dim() == 2, "in_vectors, out_vectors: expected shape [V, D]");
   require(in_vectors.size(1) == out_vectors.size(1) && in_vectors.size(1) >= 1,
@@ -123,6 +147,15 @@ inline void check_tables(const Tensor& in_vectors, const Tensor& out_vectors, co
   require(in_vectors.size(0) == V && out_vectors.size(0) == V,
           "in_vectors, out_vectors: expected V = " + std::to_string(V) + " rows, as alias_table has, got " +
               std::to_string(in_vectors.size(0)) + " and " + std::to_string(out_vectors.size(0)));
+}
+
+// A loss is a number of the tables' type, and bfloat16 is too coarse for one.
+inline void check_differentiable(const Tensor& in_vectors, const Tensor& out_vectors,
+                                 const WindowArguments& arguments) {
+  check_tables(in_vectors, out_vectors, arguments);
+  require(
+      in_vectors.scalar_type() != ScalarType::BFloat16,
+      "in_vectors: expected float32 or float64 for a loss, got bfloat16; pass table.float(), which passes gradients");
 }
 
 // Rows must be dense; they may lie apart.
@@ -142,14 +175,6 @@ auto with_dense_rows(Tensor in_vectors, Tensor out_vectors, const Work& work) {
   auto result = work(in_copy, out_copy);
   torch::stable::copy_(in_vectors, in_copy);
   torch::stable::copy_(out_vectors, out_copy);
-  return result;
-}
-
-inline Tensor loss_and_pairs(const LossSum& sum) {
-  Tensor result = torch::stable::empty({2}, ScalarType::Double);
-  double* values = result.mutable_data_ptr<double>();
-  values[0] = sum.loss;
-  values[1] = static_cast<double>(sum.pairs);
   return result;
 }
 

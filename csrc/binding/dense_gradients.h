@@ -25,9 +25,10 @@ std::tuple<Tensor, Tensor> dense_gradients(const Tensor& grad, const Tensor& in_
   const Tensor in = torch::stable::contiguous(in_vectors), out = torch::stable::contiguous(out_vectors);
   Tensor in_gradient = torch::stable::new_zeros(in, {in.size(0), in.size(1)});
   Tensor out_gradient = torch::stable::new_zeros(out, {out.size(0), out.size(1)});
+  const Tensor weight = on_host(grad);
   const auto run = [&](auto element) {
     using Real = decltype(element);
-    add(static_cast<double>(*grad.const_data_ptr<Real>()), tables_of<Real>(in, out),
+    add(static_cast<double>(*weight.const_data_ptr<Real>()), tables_of<Real>(in, out),
         tables_of<Real>(in_gradient, out_gradient));
   };
   in.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});

@@ -3,7 +3,7 @@
 #include <tuple>
 #include <vector>
 
-#include "binding/checks.h"
+#include "binding/cpu_windows.h"
 #include "kernels/cpu_kernels.h"
 
 namespace pyembed {
@@ -26,8 +26,8 @@ void draw_rows(const TokenBlock& block, const Draws& draws, int32_t* radius, int
 std::tuple<Tensor, Tensor> draw_windows(Tensor ids, Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                         int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
                                         int64_t sharing, int64_t seed, int64_t epoch) {
-  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, sharing, seed, epoch);
+  const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                             negative, sharing, seed, epoch);
   const int64_t count = center_end - center_begin;
   Tensor radius = torch::stable::empty({count}, ScalarType::Int);
   const bool per_pair = sharing == kPerPair;
@@ -52,8 +52,8 @@ Tensor draw_negatives(Tensor alias_table, int64_t first_position, int64_t count,
   require(count >= 0, "count: expected >= 0, got " + std::to_string(count));
   const Tensor no_ids = torch::stable::empty({0}, ScalarType::Int);
   const Tensor no_sentences = torch::stable::full({1}, 0, ScalarType::Long);
-  const WindowArguments arguments(no_ids, no_sentences, alias_table, first_position, 0, 0, 1, negative, kPerWindow,
-                                  seed, epoch);
+  const CpuWindows arguments(no_ids, no_sentences, alias_table, first_position, 0, 0, 1, negative, kPerWindow, seed,
+                             epoch);
   Tensor ids = torch::stable::empty({count, negative}, ScalarType::Int);
   best_cpu_kernels().draw_negatives(arguments.draws, static_cast<uint64_t>(first_position), count,
                                     ids.mutable_data_ptr<int32_t>());

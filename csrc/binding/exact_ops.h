@@ -31,15 +31,6 @@ LossSum run_exact(const WindowArguments& arguments, const Scale& scale, const Ta
   return kernel(arguments.block, arguments.draws, scale, read, write, buffers.ids(), buffers.scratch.data());
 }
 
-// A loss is a number of the tables' type, and bfloat16 is too coarse for one.
-inline void check_differentiable(const Tensor& in_vectors, const Tensor& out_vectors,
-                                 const WindowArguments& arguments) {
-  check_tables(in_vectors, out_vectors, arguments);
-  require(
-      in_vectors.scalar_type() != ScalarType::BFloat16,
-      "in_vectors: expected float32 or float64 for a loss, got bfloat16; pass table.float(), which passes gradients");
-}
-
 // The loss alone, as a scalar of the tables' type.
 template <class Kernel>
 Tensor exact_loss(const WindowArguments& arguments, const Tensor& in_vectors, const Tensor& out_vectors,

@@ -1,13 +1,13 @@
 // Explicit pairs on the CPU: the fused training step, the loss and its gradient.
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <tuple>
 #include <vector>
 
-#include "binding/checks.h"
+#include "binding/cpu_windows.h"
 #include "binding/dense_gradients.h"
 #include "binding/exact_pairs.h"
+#include "binding/pair_checks.h"
 
 namespace pyembed {
 namespace {
@@ -22,7 +22,7 @@ class RowIds {
       values = ids_.const_data_ptr<int32_t>();
       uint32_t largest = 0;  // as unsigned, a negative id is a large one
       for (int64_t i = 0; i < count; ++i) largest = std::max(largest, static_cast<uint32_t>(values[i]));
-      if (count > 0 && largest >= rows_) report(values);
+      if (count > 0 && largest >= rows_) refuse_first_bad(values, ids_, rows_, name_);
       return;
     }
     narrow_.resize(static_cast<size_t>(count));
@@ -34,63 +34,24 @@ class RowIds {
       narrow_[static_cast<size_t>(i)] = static_cast<int32_t>(wide[i]);
       largest = std::max(largest, narrow_[static_cast<size_t>(i)]);
     }
-    if (count > 0 && (high != 0 || largest >= rows_)) report(wide);
+    if (count > 0 && (high != 0 || largest >= rows_)) refuse_first_bad(wide, ids_, rows_, name_);
     values = narrow_.data();
   }
 
   const int32_t* values;
 
  private:
-  template <class Id>
-  [[noreturn]] void report(const Id* ids) const {
-    int64_t i = 0;
-    while (0 <= ids[i] && ids[i] < rows_) ++i;
-    const std::string index =
-        ids_.dim() == 1 ? std::to_string(i)
-                        : "[" + std::to_string(i / ids_.size(1)) + ", " + std::to_string(i % ids_.size(1)) + "]";
-    throw std::runtime_error("pyembed: " + std::string(name_) + ": expected 0 to V - 1 = " + std::to_string(rows_ - 1) +
-                             ", got " + std::to_string(ids[i]) + " at index " + index);
-  }
-
   Tensor ids_;
   const char* name_;
   int64_t rows_;
   std::vector<int32_t> narrow_;
 };
 
-void check_pair_tables(const Tensor& in_vectors, const Tensor& out_vectors) {
-  const auto dtype = in_vectors.scalar_type();
-  require(dtype == ScalarType::Float || dtype == ScalarType::Double, "in_vectors: expected float32 or float64");
-  require(out_vectors.scalar_type() == dtype && out_vectors.is_cpu() && in_vectors.is_cpu(),
-          "out_vectors: expected the dtype and device of in_vectors");
-  require(in_vectors.dim() == 2 && out_vectors.dim() == 2, "in_vectors, out_vectors: expected shape [V, D]");
-  require(in_vectors.size(1) == out_vectors.size(1) && in_vectors.size(1) >= 1,
-          "in_vectors, out_vectors: expected the same number of columns, at least one, got " +
-              std::to_string(in_vectors.size(1)) + " and " + std::to_string(out_vectors.size(1)));
-  constexpr int64_t most = std::numeric_limits<int32_t>::max();
-  require(in_vectors.size(0) <= most && out_vectors.size(0) <= most,
-          "in_vectors, out_vectors: expected less than 2^31 rows");
-}
-
-void check_pair_ids(const Tensor& in_ids, const Tensor& out_ids) {
-  const auto dtype = in_ids.scalar_type();
-  require(in_ids.is_cpu() && in_ids.dim() == 1 && (dtype == ScalarType::Int || dtype == ScalarType::Long),
-          "in_ids: expected int32[B] or int64[B] on the CPU");
-  require(out_ids.is_cpu() && out_ids.dim() == 2 && out_ids.scalar_type() == dtype,
-          "out_ids: expected shape [B, N], the dtype and device of in_ids");
-  require(out_ids.size(0) == in_ids.size(0) && out_ids.size(1) >= 1,
-          "out_ids: expected shape [B, N] with B = " + std::to_string(in_ids.size(0)) + " and N >= 1, got [" +
-              std::to_string(out_ids.size(0)) + ", " + std::to_string(out_ids.size(1)) + "]");
-  require(out_ids.size(1) <= 1001, "out_ids: expected N <= 1001, got " + std::to_string(out_ids.size(1)));
-  require(out_ids.numel() <= std::numeric_limits<int32_t>::max(), "out_ids: expected less than 2^31 elements");
-}
-
 // The pairs of an op, and the ids they point to.
 class PairArguments {
  public:
   PairArguments(const Tensor& in_vectors, const Tensor& out_vectors, const Tensor& in_ids, const Tensor& out_ids)
-      : in_ids_((check_pair_tables(in_vectors, out_vectors), check_pair_ids(in_ids, out_ids), in_ids), in_vectors,
-                "in_ids"),
+      : in_ids_((check_pairs(on_cpu(), in_vectors, out_vectors, in_ids, out_ids), in_ids), in_vectors, "in_ids"),
         out_ids_(out_ids, out_vectors, "out_ids"),
         pairs{in_ids_.values, out_ids_.values, in_ids.numel(), static_cast<int>(out_ids.size(1))} {}
 
@@ -100,24 +61,6 @@ class PairArguments {
  public:
   const PairIds pairs;
 };
-
-// Whether a row of one table has an element in common with a row of the other.
-bool share_memory(const Tensor& a, const Tensor& b) {
-  if (a.numel() == 0 || b.numel() == 0) return false;
-  const auto address = [](const Tensor& table) { return reinterpret_cast<intptr_t>(table.const_data_ptr()); };
-  const auto past_last = [&](const Tensor& table) {
-    int64_t last = 0;
-    for (int64_t dim = 0; dim < 2; ++dim) last += (table.size(dim) - 1) * table.stride(dim);
-    return address(table) + (last + 1) * static_cast<int64_t>(table.element_size());
-  };
-  if (address(a) >= past_last(b) || address(b) >= past_last(a)) return false;
-  // Side by side in wider rows, tables lie within each other's range and yet apart.
-  const int64_t width = a.size(1) * static_cast<int64_t>(a.element_size());
-  const int64_t pitch = a.stride(0) * static_cast<int64_t>(a.element_size());
-  if (!rows_are_dense(a) || !rows_are_dense(b) || a.stride(0) != b.stride(0)) return true;
-  const int64_t offset = ((address(b) - address(a)) % pitch + pitch) % pitch;
-  return offset < width || offset > pitch - width;
-}
 
 // Pairs one after the other; several threads take pieces at the same time.
 template <class Real>
@@ -142,10 +85,7 @@ double train_in_turn(const PairIds& pairs, const Tables<Real>& tables, double lr
 Tensor pair_step_(Tensor in_vectors, Tensor out_vectors, Tensor in_ids, Tensor out_ids, double lr, bool exact,
                   int64_t threads) {
   const PairArguments arguments(in_vectors, out_vectors, in_ids, out_ids);
-  const bool aliased = share_memory(in_vectors, out_vectors);
-  require(!aliased || exact, "in_vectors, out_vectors: expected two tables, got one; pass exact=True");
-  require(!aliased || (rows_are_dense(in_vectors) && rows_are_dense(out_vectors)),
-          "in_vectors, out_vectors: expected dense rows of tables that share memory; pass table.contiguous()");
+  const bool aliased = check_aliases(in_vectors, out_vectors, exact);
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
     const auto train = [&](auto element) {
       const auto tables = tables_of<decltype(element)>(in, out);

@@ -1,4 +1,5 @@
 // Skip-gram on the CPU: the fused training step, the loss and its gradient.
+#include "binding/cpu_windows.h"
 #include "binding/exact_ops.h"
 #include "binding/threads.h"
 #include "kernels/cpu_kernels.h"
@@ -11,9 +12,9 @@ const auto kernel = [](const auto&... arguments) { return skipgram_exact(argumen
 Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                       int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window,
                       int64_t negative, int64_t sharing, int64_t seed, int64_t epoch, double lr_begin, double lr_end,
-                      int64_t threads) {
-  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, sharing, seed, epoch);
+                      int64_t threads, const std::string&, int64_t) {
+  const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                             negative, sharing, seed, epoch);
   check_tables(in_vectors, out_vectors, arguments);
   const LearningRate rate{lr_begin, lr_end};
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
@@ -36,8 +37,8 @@ Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor 
 Tensor skipgram_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                      int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
                      int64_t sharing, int64_t seed, int64_t epoch) {
-  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, sharing, seed, epoch);
+  const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                             negative, sharing, seed, epoch);
   return exact_loss(arguments, in_vectors, out_vectors, kernel);
 }
 
@@ -45,8 +46,8 @@ std::tuple<Tensor, Tensor> skipgram_loss_backward(Tensor grad, Tensor in_vectors
                                                   Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                                   int64_t center_begin, int64_t center_end, int64_t window,
                                                   int64_t negative, int64_t sharing, int64_t seed, int64_t epoch) {
-  const WindowArguments arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                                  negative, sharing, seed, epoch);
+  const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
+                             negative, sharing, seed, epoch);
   return exact_gradient(grad, arguments, in_vectors, out_vectors, kernel);
 }
 

@@ -31,7 +31,8 @@ PE_HD PE_INLINE Words4 random_words(uint64_t seed, uint32_t epoch, Stream stream
 PE_HD PE_INLINE int window_radius(const Draws& draws, uint64_t position) {
   const Words4 words = random_words(draws.seed, draws.epoch, Stream::radius, position >> 2, 0);
   // chosen without an index, so that a GPU keeps all four in registers
-  const uint32_t low = position & 1 ? words.word[1] : words.word[0], high = position & 1 ? words.word[3] : words.word[2];
+  const uint32_t low = position & 1 ? words.word[1] : words.word[0],
+                 high = position & 1 ? words.word[3] : words.word[2];
   return 1 + static_cast<int>(high_product(position & 2 ? high : low, static_cast<uint32_t>(draws.window)));
 }
 

@@ -9,6 +9,10 @@ from pyembed.corpus.sampling import alias_columns
 
 _FULL = 2**32
 
+FREQUENT = 3e-4
+"""From this share of the kept tokens on a word is frequent: of 1,600 warps that hold the rows of 12 tokens each, as a
+large GPU's do, six hold its row at the same time."""
+
 
 def keep_thresholds(counts: npt.NDArray[np.int64], sample: float) -> npt.NDArray[np.uint32]:
     """counts: int64[V] -> uint32[V]; a token is kept where its random word is at most its word's threshold.
@@ -21,6 +25,18 @@ def keep_thresholds(counts: npt.NDArray[np.int64], sample: float) -> npt.NDArray
     probability = np.minimum((np.sqrt(scaled) + 1) / scaled, 1.0)
     threshold: npt.NDArray[np.float64] = np.ceil(probability * _FULL) - 1
     return threshold.astype(np.uint32)
+
+
+def frequent_words(
+    counts: npt.NDArray[np.int64], keep_threshold: npt.NDArray[np.uint32], share: float = FREQUENT
+) -> int:
+    """How many words make up more than `share` of the kept tokens each.
+
+    counts: int64[V], descending; keep_threshold: uint32[V]. Subsampling keeps the order, so they are ids 0 to the
+    result - 1. A training kernel of a GPU does not hold their rows for longer than a window.
+    """
+    kept = counts * (keep_threshold + 1.0)
+    return int(np.count_nonzero(kept > share * kept.sum()))
 
 
 def alias_table(counts: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[np.int32]:

@@ -7,9 +7,16 @@ kernels in front. Which one runs is the dispatcher's business, and no other room
 from __future__ import annotations
 
 from pyembed.ops import registration  # noqa: F401  # before anything looks an op up
-from pyembed.ops.calls import cbow_loss, cbow_step_, draw_windows, skipgram_loss, skipgram_step_
+from pyembed.ops.calls import cbow_loss, cbow_step_, draw_windows, keep_tokens, skipgram_loss, skipgram_step_
 from pyembed.ops.machine import MachineError, Status, is_native, kernel, require_machine, status
 from pyembed.ops.pair_calls import draw_negatives, pair_loss, pair_step_
+from pyembed.ops.row_calls import (
+    lookup,
+    update_rows_adagrad_,
+    update_rows_adamw_,
+    update_rows_rowwise_adagrad_,
+    update_rows_sgd_,
+)
 
 __all__ = [
     "MachineError",
@@ -19,11 +26,17 @@ __all__ = [
     "draw_negatives",
     "draw_windows",
     "is_native",
+    "keep_tokens",
     "kernel",
+    "lookup",
     "pair_loss",
     "pair_step_",
     "require_machine",
     "skipgram_loss",
     "skipgram_step_",
     "status",
+    "update_rows_adagrad_",
+    "update_rows_adamw_",
+    "update_rows_rowwise_adagrad_",
+    "update_rows_sgd_",
 ]

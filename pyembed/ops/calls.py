@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyembed.config import Backend
+from pyembed.config import Backend, WriteBack, usable_cores
 from pyembed.ops.machine import kernel
 from pyembed.reference import Draws, TokenBlock
 
@@ -28,9 +28,13 @@ def _arguments(block: TokenBlock, draws: Draws) -> tuple[Any, ...]:
     )
 
 
-def require_no_grad(in_vectors: Tensor, out_vectors: Tensor) -> None:
-    if torch.is_grad_enabled() and (in_vectors.requires_grad or out_vectors.requires_grad):
+def require_no_grad(*tables: Tensor) -> None:
+    if torch.is_grad_enabled() and any(table.requires_grad for table in tables):
         raise RuntimeError("pyembed: a step changes its tables in place: call it under torch.no_grad()")
+
+
+def threads_at_once(threads: int, device: torch.device) -> int:
+    return threads or usable_cores() if device.type == "cpu" else threads
 
 
 def draw_windows(block: TokenBlock, draws: Draws, *, backend: Backend = "auto") -> tuple[Tensor, Tensor]:
@@ -43,6 +47,34 @@ def draw_windows(block: TokenBlock, draws: Draws, *, backend: Backend = "auto") 
     return radius, outputs
 
 
+def keep_tokens(
+    ids: Tensor,
+    sentence_starts: Tensor,
+    keep_threshold: Tensor,
+    first_position: int,
+    seed: int,
+    epoch: int,
+    *,
+    backend: Backend = "auto",
+) -> tuple[Tensor, Tensor]:
+    """The tokens that subsampling keeps of corpus positions first_position onwards; reference.py section 2.
+
+    Args:
+        ids: int32[n], 0 to V - 1.
+        sentence_starts: int64[m], ascending: the positions, among these, at which a sentence starts.
+        keep_threshold: int32[V], the bits of the uint32 that corpus.tables.keep_thresholds makes.
+
+    Returns:
+        The kept ids, int32, and int64[m], for each sentence start how many ids are kept before it.
+
+    Raises:
+        RuntimeError: an argument is out of range; the message says which, what was expected and what was found.
+    """
+    op = kernel("keep_tokens", backend, ids.device)
+    kept, kept_before = op(ids, sentence_starts, keep_threshold, first_position, seed, epoch)
+    return kept, kept_before
+
+
 def skipgram_step_(
     in_vectors: Tensor,
     out_vectors: Tensor,
@@ -52,19 +84,32 @@ def skipgram_step_(
     lr_end: float,
     *,
     threads: int = 1,
+    write_back: WriteBack = "add",
+    frequent: int = 0,
     backend: Backend = "auto",
 ) -> Tensor:
     """Trains [V, D] tables in place on a block; reference.py sections 5 and 7, and 8 for bfloat16.
 
     Returns float64[2]: the sum of losses and the number of positive pairs. With one thread windows are trained one
-    after the other; with several, ranges of them at the same time without locks (Hogwild, Niu et al. 2011).
+    after the other; with several, ranges of them at the same time without locks (Hogwild, Niu et al. 2011). On a GPU
+    threads are its warps. 0 stands for as many as there is room for: the cores of the CPU, the warps that a GPU holds.
+
+    write_back: what a warp of a GPU does with a row that it has changed. `add` adds the change atomically: none is
+        lost, at the price of slower memory traffic, and a row gathers what each of many warps wanted on its own, so
+        that a high rate may overshoot where few words are all there is. `store` stores the row: of the warps that hold
+        it at the same time only the last one's change stands, so that frequent words learn less from each occurrence.
+        The CPU has few threads, and always stores.
+    frequent: ids below this one are of words so frequent that many warps of a GPU hold their rows of in_vectors at the
+        same time; these go back after every window, where other rows stay with a warp for as long as it has the word
+        in its windows. See corpus.tables.frequent_words.
 
     Raises:
         RuntimeError: an argument is out of range; the message says which, what was expected and what was found.
     """
     require_no_grad(in_vectors, out_vectors)
     op = kernel("skipgram_step_", backend, in_vectors.device)
-    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), lr_begin, lr_end, threads)
+    rate = (lr_begin, lr_end, threads_at_once(threads, in_vectors.device), write_back, frequent)
+    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), *rate)
     return total
 
 
@@ -79,13 +124,15 @@ def cbow_step_(
     mean: bool = True,
     exact_gradient: bool = False,
     threads: int = 1,
+    write_back: WriteBack = "add",
+    frequent: int = 0,
     backend: Backend = "auto",
 ) -> Tensor:
     """As skipgram_step_, for CBOW, where sharing 0 equals 1 (a window is one pair); reference.py sections 6 and 7."""
     require_no_grad(in_vectors, out_vectors)
     op = kernel("cbow_step_", backend, in_vectors.device)
-    options = (mean, exact_gradient)
-    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), *options, lr_begin, lr_end, threads)
+    rate = (lr_begin, lr_end, threads_at_once(threads, in_vectors.device), write_back, frequent)
+    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), mean, exact_gradient, *rate)
     return total
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +30,9 @@ class Status:
     simd: str
     """Instruction set of the compiled kernels: avx512, avx2, neon, plain, or none."""
     cuda: bool
-    """Whether torch sees a CUDA device; ops run there with the PyTorch kernels."""
+    """Whether torch sees a CUDA device."""
+    cuda_kernels: bool
+    """Whether the compiled kernels for CUDA devices are loaded, which takes no device; without them PyTorch's run."""
 
 
 @cache
@@ -41,6 +44,7 @@ def status() -> Status:
         reason=LOAD_ERROR,
         simd=bytes(name.tolist()).decode(),
         cuda=torch.cuda.is_available(),
+        cuda_kernels=is_native("skipgram_step_", device="cuda"),
     )
 
 
@@ -76,5 +80,7 @@ def require_machine(name: str, backend: Backend, device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch raises either
-        raise MachineError(f"device {device!r}: torch cannot use it here: {error}") from error
+        # The first sentence: what follows is advice on installing torch.
+        reason = re.split(r"\.\s|\n", str(error))[0]
+        raise MachineError(f"device {device!r}: torch cannot use it here: {reason}") from error
     kernel(name, backend, device)

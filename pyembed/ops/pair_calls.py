@@ -16,7 +16,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from pyembed.config import Backend
-from pyembed.ops.calls import require_no_grad
+from pyembed.ops.calls import require_no_grad, threads_at_once
 from pyembed.ops.machine import kernel
 
 
@@ -65,10 +65,12 @@ def pair_step_(
     Exact: the step of SGD on the sum of the losses, however often a row stands in the batch, and the same bits for any
     number of threads. in_vectors and out_vectors may be one table. Takes memory beside the tables: a row for each
     distinct in_id (two, if there is one table), 16 bytes an output (20 for float64) and 24 a pair, kept by the calling
-    thread for its next call.
+    thread for its next call. On a GPU a row for each pair (two, if there is one table), and for each four to sixteen
+    outputs; some 40 bytes an output for sorting them.
 
     Not exact: pairs train one after the other, each on what those before it left; with several threads, ranges of them
-    at the same time without locks (Hogwild, Niu et al. 2011).
+    at the same time without locks (Hogwild, Niu et al. 2011). On a GPU threads are its warps, which add their changes
+    atomically. 0 stands for as many as there is room for: the cores of the CPU, the warps that a GPU holds.
 
     Raises:
         RuntimeError: an argument is out of range; the message says which, what was expected and what was found. Nothing
@@ -76,7 +78,8 @@ def pair_step_(
     """
     require_no_grad(in_vectors, out_vectors)
     op = kernel("pair_step_", backend, in_vectors.device)
-    total: Tensor = op(in_vectors, out_vectors, in_ids, out_ids, lr, exact, threads)
+    at_once = threads_at_once(threads, in_vectors.device)
+    total: Tensor = op(in_vectors, out_vectors, in_ids, out_ids, lr, exact, at_once)
     return total
 
 

@@ -6,19 +6,10 @@ import torch
 from torch import Tensor
 
 from pyembed import reference
-from pyembed.ops.checks import require
+from pyembed.ops.checks import require, require_ids
 
 PAIRS_PER_BATCH = 256
 """Pairs evaluated at the same parameters where the step need not be exact."""
-
-
-def _check_ids(ids: Tensor, table: Tensor, name: str) -> None:
-    V = table.shape[0]
-    bad = ((ids < 0) | (ids >= V)).nonzero()
-    if len(bad):
-        index = bad[0].tolist()
-        where = index[0] if len(index) == 1 else index
-        require(False, f"{name}: expected 0 to V - 1 = {V - 1}, got {int(ids[tuple(index)])} at index {where}")
 
 
 def _check(in_vectors: Tensor, out_vectors: Tensor, in_ids: Tensor, out_ids: Tensor) -> None:
@@ -47,8 +38,8 @@ def _check(in_vectors: Tensor, out_vectors: Tensor, in_ids: Tensor, out_ids: Ten
         f"out_ids: expected shape [B, N] with B = {in_ids.shape[0]} and N >= 1, got {list(out_ids.shape)}",
     )
     require(out_ids.shape[1] <= 1001, f"out_ids: expected N <= 1001, got {out_ids.shape[1]}")
-    _check_ids(in_ids, in_vectors, "in_ids")
-    _check_ids(out_ids, out_vectors, "out_ids")
+    require_ids("in_ids", in_ids, in_vectors.shape[0])
+    require_ids("out_ids", out_ids, out_vectors.shape[0])
 
 
 def _share_memory(a: Tensor, b: Tensor) -> bool:

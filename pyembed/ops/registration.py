@@ -21,7 +21,11 @@ _STREAM = (
 _TABLES = "Tensor in_vectors, Tensor out_vectors"
 _TABLES_IN_PLACE = "Tensor(a!) in_vectors, Tensor(b!) out_vectors"
 _PAIRS = "Tensor in_ids, Tensor out_ids"
-_RATE = "float lr_begin, float lr_end, int threads"
+_RATE = "float lr_begin, float lr_end, int threads, str write_back, int frequent"
+_WEIGHT = "Tensor(a!) weight"
+_TOUCHED = "Tensor ids, Tensor grad"
+_STEP = "SymInt step, SymInt seed"
+_ADAGRAD = f"Tensor(b!) sum_of_squares, {_TOUCHED}, float lr, float eps, float weight_decay, {_STEP}"
 
 SCHEMAS = {
     "draw_windows": f"({_STREAM}) -> (Tensor, Tensor)",
@@ -31,13 +35,24 @@ SCHEMAS = {
     "cbow_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, bool mean, bool exact_gradient, {_RATE}) -> Tensor",
     "cbow_loss": f"({_TABLES}, {_STREAM}, bool mean) -> Tensor",
     "cbow_loss_backward": f"(Tensor grad, {_TABLES}, {_STREAM}, bool mean) -> (Tensor, Tensor)",
+    "keep_tokens": "(Tensor ids, Tensor sentence_starts, Tensor keep_threshold, SymInt first_position, SymInt seed,"
+    " SymInt epoch) -> (Tensor, Tensor)",
     "draw_negatives": "(Tensor alias_table, SymInt first_position, SymInt count, int negative, SymInt seed,"
     " SymInt epoch) -> Tensor",
     "pair_step_": f"({_TABLES_IN_PLACE}, {_PAIRS}, float lr, bool exact, int threads) -> Tensor",
     "pair_loss": f"({_TABLES}, {_PAIRS}) -> Tensor",
     "pair_loss_backward": f"(Tensor grad, {_TABLES}, {_PAIRS}) -> (Tensor, Tensor)",
+    "lookup": "(Tensor weight, Tensor ids) -> Tensor",
+    "update_rows_sgd_": f"({_WEIGHT}, {_TOUCHED}, float lr, float weight_decay, {_STEP}) -> ()",
+    "update_rows_adagrad_": f"({_WEIGHT}, {_ADAGRAD}) -> ()",
+    "update_rows_rowwise_adagrad_": f"({_WEIGHT}, {_ADAGRAD}) -> ()",
+    "update_rows_adamw_": f"({_WEIGHT}, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) last_step, {_TOUCHED},"
+    f" float lr, float beta1, float beta2, float eps, float weight_decay, {_STEP}) -> ()",
     "simd_name": "(Tensor like) -> Tensor",
 }
+
+TORCH_ON_CPU = {"simd_name", "lookup", *(name for name in SCHEMAS if name.startswith("update_rows_"))}
+"""Ops whose PyTorch kernel is no fallback on the CPU: it is the one that is meant, or asked about."""
 
 
 @cache
@@ -69,6 +84,11 @@ def _fake_draw_windows(ids: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     return ids.new_empty(count), ids.new_empty(count, *contexts, 1 + negative)
 
 
+def _fake_keep_tokens(ids: Tensor, sentence_starts: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
+    kept = torch.library.get_ctx().new_dynamic_size()
+    return ids.new_empty(kept), sentence_starts.new_empty(sentence_starts.shape)
+
+
 def _fake_draw_negatives(alias_table: Tensor, _first: int, count: int, negative: int, *_rest: Any) -> Tensor:
     return alias_table.new_empty(count, negative)
 
@@ -85,31 +105,62 @@ def _fake_backward(_grad: Tensor, in_vectors: Tensor, out_vectors: Tensor, *_res
     return in_vectors.new_empty(in_vectors.shape), out_vectors.new_empty(out_vectors.shape)
 
 
-def _register_autograd(model: str) -> None:
+def register_autograd(namespace: str, model: str) -> None:
+    """Lets the loss op of a model and namespace pass gradients, by its backward op."""
+
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
         tensors = [given for given in inputs if isinstance(given, Tensor)]  # every schema lists them first
         ctx.save_for_backward(*tensors)
         ctx.rest = inputs[len(tensors) :]
 
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        op = getattr(torch.ops.pyembed, f"{model}_loss_backward")
+        op = getattr(getattr(torch.ops, namespace), f"{model}_loss_backward")
         gradients = op(grad.contiguous(), *ctx.saved_tensors, *ctx.rest)
         return (*gradients, *(None,) * (len(ctx.saved_tensors) - 2 + len(ctx.rest)))
 
-    torch.library.register_autograd(f"pyembed::{model}_loss", backward, setup_context=setup_context)
+    torch.library.register_autograd(f"{namespace}::{model}_loss", backward, setup_context=setup_context)
+
+
+def _fake_lookup(weight: Tensor, ids: Tensor) -> Tensor:
+    return weight.new_empty((*ids.shape, weight.shape[1]))
+
+
+def _fake_update(*_arguments: Any) -> None:
+    return None
+
+
+def register_lookup_autograd(namespace: str) -> None:
+    """Lets the lookup op of a namespace pass a dense gradient."""
+
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
+        weight, ids = inputs
+        ctx.save_for_backward(ids)
+        ctx.rows = weight.shape[0]
+
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (ids,) = ctx.saved_tensors
+        no_padding, by_frequency = -1, False
+        return torch.ops.aten.embedding_dense_backward(grad, ids, ctx.rows, no_padding, by_frequency), None
+
+    torch.library.register_autograd(f"{namespace}::lookup", backward, setup_context=setup_context)
 
 
 _library = torch.library.Library("pyembed", "DEF")
 for _name, _schema in SCHEMAS.items():
     _library.define(_name + _schema, tags=(torch.Tag.pt2_compliant_tag,))
-    # The name of the instruction set is asked for by those who want to know, not to compute.
-    _kernel = KERNELS[_name] if _name == "simd_name" else _default(KERNELS[_name])
+    _kernel = KERNELS[_name] if _name in TORCH_ON_CPU else _default(KERNELS[_name])
     _library.impl(_name, _kernel, "CompositeExplicitAutograd")
 
 torch.library.register_fake("pyembed::draw_windows", _fake_draw_windows)
+torch.library.register_fake("pyembed::keep_tokens", _fake_keep_tokens)
 torch.library.register_fake("pyembed::draw_negatives", _fake_draw_negatives)
 for _model in ("skipgram", "cbow", "pair"):
     torch.library.register_fake(f"pyembed::{_model}_step_", _fake_step)
     torch.library.register_fake(f"pyembed::{_model}_loss", _fake_loss)
     torch.library.register_fake(f"pyembed::{_model}_loss_backward", _fake_backward)
-    _register_autograd(_model)
+    register_autograd("pyembed", _model)
+torch.library.register_fake("pyembed::lookup", _fake_lookup)
+register_lookup_autograd("pyembed")
+for _name in SCHEMAS:
+    if _name.startswith("update_rows_"):
+        torch.library.register_fake(f"pyembed::{_name}", _fake_update)

@@ -13,6 +13,13 @@ from torch import Tensor
 from pyembed import reference
 from pyembed.ops.checks import require
 from pyembed.ops.pair_kernels import pair_loss, pair_loss_backward, pair_step_
+from pyembed.ops.row_kernels import (
+    lookup,
+    update_rows_adagrad_,
+    update_rows_adamw_,
+    update_rows_rowwise_adagrad_,
+    update_rows_sgd_,
+)
 from pyembed.reference import PER_PAIR, PER_WINDOW, Draws, GradientOf, TokenBlock
 
 WINDOWS_PER_BATCH = 256
@@ -47,10 +54,7 @@ def _stream(
         f"sentence_starts: expected to begin with 0 and to end with T = {T}",
     )
     require(bool((starts.diff() >= 0).all()), "sentence_starts: expected to ascend")
-    bad = ((ids < 0) | (ids >= V)).nonzero()
-    if bad.numel():
-        index = int(bad[0])
-        require(False, f"ids: expected 0 to V - 1 = {V - 1}, got {int(ids[index])} at index {index}")
+    _check_ids(ids, V)
     require(
         bool(((alias_table[:, 1] >= 0) & (alias_table[:, 1] < V)).all()), f"alias_table: expected aliases 0 to {V - 1}"
     )
@@ -61,11 +65,22 @@ def _stream(
     require(1 <= window <= 1000, f"window: expected 1 to 1000, got {window}")
     require(1 <= negative <= 1000, f"negative: expected 1 to 1000, got {negative}")
     require(0 <= sharing <= 64, f"sharing: expected 0 to 64, got {sharing}")
+    _check_key(first_position, seed, epoch)
+    block = TokenBlock(ids, sentence_starts, first_position, center_begin, center_end)
+    return block, Draws(alias_table, window, negative, seed, epoch, sharing)
+
+
+def _check_key(first_position: int, seed: int, epoch: int) -> None:
     require(first_position >= 0, f"first_position: expected >= 0, got {first_position}")
     require(seed >= 0, f"seed: expected 0 to 2^63 - 1, got {seed}")
     require(0 <= epoch < 2**32, f"epoch: expected 0 to 2^32 - 1, got {epoch}")
-    block = TokenBlock(ids, sentence_starts, first_position, center_begin, center_end)
-    return block, Draws(alias_table, window, negative, seed, epoch, sharing)
+
+
+def _check_ids(ids: Tensor, V: int) -> None:
+    bad = ((ids < 0) | (ids >= V)).nonzero()
+    if len(bad):
+        index = int(bad[0])
+        require(False, f"ids: expected 0 to V - 1 = {V - 1}, got {int(ids[index])} at index {index}")
 
 
 def _cbow_stream(*stream: Any) -> tuple[TokenBlock, Draws]:
@@ -103,6 +118,36 @@ def draw_windows(*stream: Any) -> tuple[Tensor, Tensor]:
         positions, centers = positions[:, None], centers[:, None].expand(-1, 2 * draws.window)
     negatives = reference.negatives_of(positions, contexts, draws)
     return radius.int(), torch.cat([centers[..., None], negatives.int()], dim=-1)
+
+
+def keep_tokens(
+    ids: Tensor, sentence_starts: Tensor, keep_threshold: Tensor, first_position: int, seed: int, epoch: int
+) -> tuple[Tensor, Tensor]:
+    _check_keep(ids, sentence_starts, keep_threshold, first_position, seed, epoch)
+    positions = first_position + torch.arange(len(ids), device=ids.device)
+    kept = reference.keep_token(ids, positions, keep_threshold.long() & 0xFFFFFFFF, seed, epoch)
+    kept_before = torch.cat([sentence_starts.new_zeros(1), kept.cumsum(0)])
+    return ids[kept], kept_before[sentence_starts - first_position]
+
+
+def _check_keep(
+    ids: Tensor, sentence_starts: Tensor, keep_threshold: Tensor, first_position: int, seed: int, epoch: int
+) -> None:
+    require(ids.dtype == torch.int32 and ids.dim() == 1, "ids: expected int32[n]")
+    starts = sentence_starts
+    require(starts.dtype == torch.int64 and starts.dim() == 1, "sentence_starts: expected int64[m]")
+    require(keep_threshold.dtype == torch.int32 and keep_threshold.dim() == 1, "keep_threshold: expected int32[V]")
+    _check_key(first_position, seed, epoch)
+    _check_ids(ids, len(keep_threshold))
+    before = torch.cat([starts.new_full((1,), first_position), starts])[:-1]
+    bad = ((starts < before) | (starts < first_position) | (starts >= first_position + len(ids))).nonzero()
+    if len(bad):
+        index = int(bad[0])
+        require(
+            False,
+            f"sentence_starts: expected to ascend from {first_position} to {first_position + len(ids) - 1}, "
+            f"the positions of ids, got {int(starts[index])} at index {index}",
+        )
 
 
 def draw_negatives(
@@ -158,12 +203,12 @@ def _loss(
 
 
 def skipgram_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
-    *stream, lr_begin, lr_end, _threads = rest  # see _one_thread
+    *stream, lr_begin, lr_end, _threads, _write_back, _frequent = rest  # see _one_thread
     return _step(reference.skipgram_gradient, (in_vectors, out_vectors), _stream(*stream), (lr_begin, lr_end))
 
 
 def cbow_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
-    *stream, mean, exact_gradient, lr_begin, lr_end, _threads = rest
+    *stream, mean, exact_gradient, lr_begin, lr_end, _threads, _write_back, _frequent = rest
     gradient_of = partial(reference.cbow_gradient, mean=mean, exact_gradient=exact_gradient)
     return _step(gradient_of, (in_vectors, out_vectors), _cbow_stream(*stream), (lr_begin, lr_end))
 
@@ -201,6 +246,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     for kernel in (
         draw_windows,
         draw_negatives,
+        keep_tokens,
         pair_step_,
         pair_loss,
         pair_loss_backward,
@@ -210,6 +256,11 @@ KERNELS: dict[str, Callable[..., Any]] = {
         cbow_step_,
         cbow_loss,
         cbow_loss_backward,
+        lookup,
+        update_rows_sgd_,
+        update_rows_adagrad_,
+        update_rows_rowwise_adagrad_,
+        update_rows_adamw_,
         simd_name,
     )
 }

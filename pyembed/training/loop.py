@@ -11,17 +11,16 @@ import torch
 
 from pyembed import ops
 from pyembed.config import TrainConfig
-from pyembed.corpus.subsample import KeptBlock, Subsampler
-from pyembed.corpus.tables import alias_table, keep_thresholds
+from pyembed.corpus.subsample import Subsampler
+from pyembed.corpus.tables import alias_table, frequent_words, keep_thresholds
 from pyembed.corpus.token_ids import TokenIds
 from pyembed.corpus.vocabulary import Vocabulary
-from pyembed.reference import Draws, TokenBlock
+from pyembed.reference import Draws
+from pyembed.training.blocks import BlockSource, CorpusBlock, HostBlocks
+from pyembed.training.device_blocks import DeviceBlocks
 from pyembed.training.progress import TrainingProgress
 from pyembed.training.report import EpochReport
 from pyembed.training.tables import Tables
-
-BLOCK_TOKENS = 1 << 20
-"""Tokens of the corpus in a block: a few megabytes, and enough work for many threads."""
 
 
 class TrainingError(RuntimeError):
@@ -31,6 +30,20 @@ class TrainingError(RuntimeError):
 def learning_rate(config: TrainConfig, fraction: float) -> float:
     """Falls linearly from alpha to min_alpha; fraction of all words of all epochs, 0 to 1."""
     return config.learning_rate + (config.min_alpha - config.learning_rate) * fraction
+
+
+def block_source(subsampler: Subsampler, config: TrainConfig) -> BlockSource:
+    """Subsamples where the tables are, if there is a compiled kernel for it."""
+    if ops.is_native("keep_tokens", config.backend, config.device):
+        return DeviceBlocks(subsampler, torch.device(config.device))
+    return HostBlocks(subsampler, torch.device(config.device))
+
+
+def windows_at_once(config: TrainConfig) -> int:
+    """The `threads` of a step: the CPU's, or warps of a GPU, as many as it holds unless one is asked for."""
+    if torch.device(config.device).type == "cpu":
+        return config.thread_count
+    return 1 if config.threads == 1 else 0
 
 
 class TrainingLoop:
@@ -47,21 +60,22 @@ class TrainingLoop:
         self.config = config
         self.epochs: list[EpochReport] = []
         self._alias_table = torch.from_numpy(alias_table(vocabulary.counts, config.ns_exponent)).to(config.device)
-        self._subsampler = Subsampler(
-            token_ids,
-            keep_thresholds(vocabulary.counts, config.sample),
-            config.window,
-            config.seed,
-            config.thread_count,
-        )
-        self._step = self._bind_step()
+        thresholds = keep_thresholds(vocabulary.counts, config.sample)
+        subsampler = Subsampler(token_ids, thresholds, config.window, config.seed, config.thread_count)
+        self._source = block_source(subsampler, config)
+        self._step = self._bind_step(frequent_words(vocabulary.counts, thresholds))
 
     def run(self, progress: TrainingProgress) -> None:
         for epoch in range(self.config.epochs):
             self._run_epoch(epoch, progress)
 
-    def _bind_step(self) -> Any:
-        options: dict[str, Any] = {"threads": self.config.thread_count, "backend": self.config.backend}
+    def _bind_step(self, frequent: int) -> Any:
+        options: dict[str, Any] = {
+            "threads": windows_at_once(self.config),
+            "write_back": self.config.write_back,
+            "frequent": frequent,
+            "backend": self.config.backend,
+        }
         if self.config.model == "skipgram":
             return partial(ops.skipgram_step_, **options)
         exact_gradient = self.config.cbow_gradient == "exact"
@@ -73,14 +87,14 @@ class TrainingLoop:
         draws = Draws(self._alias_table, config.window, config.negative, config.seed, epoch, config.sharing)
         loss, pairs, trained, seen = 0.0, 0.0, 0, 0
         try:
-            for block in self._subsampler.blocks(epoch, BLOCK_TOKENS):
+            for block in self._source.blocks(epoch):
                 rates = [
                     learning_rate(config, (epoch + edge / words) / config.epochs) for edge in (block.begin, block.end)
                 ]
-                total = self._step(self.tables.in_padded, self.tables.out_padded, self._on_device(block), draws, *rates)
+                total = self._step(self.tables.in_padded, self.tables.out_padded, block.tokens, draws, *rates)
                 block_loss, block_pairs = total.tolist()
                 loss, pairs = loss + block_loss, pairs + block_pairs
-                trained += block.center_end - block.center_begin
+                trained += block.tokens.center_end - block.tokens.center_begin
                 seen = block.end
                 self._check(block_loss, epoch, block)
                 progress.update(block.end - block.begin, epoch + 1, loss / max(pairs, 1), rates[1])
@@ -89,12 +103,7 @@ class TrainingLoop:
             if seen:  # an epoch that was interrupted before its first block has nothing to tell
                 self.epochs.append(EpochReport(loss / max(pairs, 1), int(pairs), trained, seconds, seen / seconds))
 
-    def _on_device(self, block: KeptBlock) -> TokenBlock:
-        ids, starts = torch.from_numpy(block.ids), torch.from_numpy(block.sentence_starts)
-        device = self.config.device
-        return TokenBlock(ids.to(device), starts.to(device), block.first_position, block.center_begin, block.center_end)
-
-    def _check(self, loss: float, epoch: int, block: KeptBlock) -> None:
+    def _check(self, loss: float, epoch: int, block: CorpusBlock) -> None:
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss became {loss} in epoch {epoch + 1}, between tokens {block.begin:,} and {block.end:,}: "

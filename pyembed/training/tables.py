@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pyembed.config import TrainConfig
 from pyembed.corpus.sampling import fill_uniform
+from pyembed.training.device_memory import require_device_memory
 
 _COLUMNS_TOGETHER = 16
 _HUGE_PAGE = 2 << 20
@@ -67,13 +68,25 @@ class Tables:
 
 
 def new_tables(rows: int, config: TrainConfig) -> Tables:
-    """in_vectors as word2vec starts them (reference.initial_in_vectors), out_vectors zero."""
+    """in_vectors as word2vec starts them (reference.initial_in_vectors), out_vectors zero.
+
+    Raises:
+        MemoryError: they do not fit where they are to live; the message says how much they need and what would fit.
+    """
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.table_dtype]
     columns = -(-config.vector_size // _COLUMNS_TOGETHER) * _COLUMNS_TOGETHER
-    in_padded, out_padded = new_table(rows, columns, dtype), new_table(rows, columns, dtype)
+    device = torch.device(config.device)
+    if device.type == "cuda":
+        require_device_memory(rows, columns, dtype, device)
+    in_padded, out_padded = (
+        new_table(rows, columns, dtype)
+        if device.type == "cpu"
+        else torch.zeros(rows, columns, dtype=dtype, device=device)
+        for _ in range(2)
+    )
     values = torch.empty(max(1, _ELEMENTS_AT_ONCE // config.vector_size), config.vector_size)
     for first_row, some in zip(range(0, rows, len(values)), in_padded.split(len(values)), strict=True):
         initial = values[: len(some)]
         fill_uniform(initial.numpy(), first_row, np.uint64(config.seed))
         some[:, : config.vector_size] = initial
-    return Tables(in_padded.to(config.device), out_padded.to(config.device), config.vector_size)
+    return Tables(in_padded, out_padded, config.vector_size)

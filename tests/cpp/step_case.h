@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <random>
@@ -137,6 +138,44 @@ template <class A, class B>
 double largest_difference(const TablePair<A>& a, const TablePair<B>& b) {
   return std::max(largest_difference(a.in, b.in), largest_difference(a.out, b.out));
 }
+
+// A bfloat16 table of the upper halves of float32 ones; what lies between two rows must stay as it is.
+struct HalfTable {
+  static constexpr uint16_t kPadding = 0x7FC1;  // not a number
+  int64_t rows, dimensions, stride;
+  std::vector<BFloat16> elements;
+
+  HalfTable(const PaddedTable<float>& table, int64_t padding)
+      : rows(table.rows()), dimensions(table.dimensions()), stride(dimensions + padding) {
+    elements.assign(static_cast<size_t>((rows - 1) * stride + dimensions), BFloat16{kPadding});
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t d = 0; d < dimensions; ++d) at(r, d) = round_stochastically(table.at(r, d), 0);
+    }
+  }
+
+  BFloat16& at(int64_t row, int64_t column) { return elements[static_cast<size_t>(row * stride + column)]; }
+  bool operator==(const HalfTable& other) const {
+    return std::memcmp(elements.data(), other.elements.data(), elements.size() * sizeof(BFloat16)) == 0;
+  }
+
+  // Sum of squares of the differences to a table.
+  double distance(const PaddedTable<float>& table) {
+    double sum = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t d = 0; d < dimensions; ++d) {
+        const double difference = static_cast<double>(value_of(at(r, d)) - table.at(r, d));
+        sum += difference * difference;
+      }
+    }
+    return sum;
+  }
+
+  void check_padding() {
+    for (int64_t r = 0; r + 1 < rows; ++r) {
+      for (int64_t d = dimensions; d < stride; ++d) CHECK(at(r, d).bits == kPadding);
+    }
+  }
+};
 
 // A model with its options.
 struct Model {

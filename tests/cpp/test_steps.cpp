@@ -185,44 +185,6 @@ void test_blocks_without_a_pair() {
   }
 }
 
-// A bfloat16 table of the upper halves of float32 ones; what lies between two rows must stay as it is.
-struct HalfTable {
-  static constexpr uint16_t kPadding = 0x7FC1;  // not a number
-  int64_t rows, dimensions, stride;
-  std::vector<BFloat16> elements;
-
-  HalfTable(const PaddedTable<float>& table, int64_t padding)
-      : rows(table.rows()), dimensions(table.dimensions()), stride(dimensions + padding) {
-    elements.assign(static_cast<size_t>((rows - 1) * stride + dimensions), BFloat16{kPadding});
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t d = 0; d < dimensions; ++d) at(r, d) = round_stochastically(table.at(r, d), 0);
-    }
-  }
-
-  BFloat16& at(int64_t row, int64_t column) { return elements[static_cast<size_t>(row * stride + column)]; }
-  bool operator==(const HalfTable& other) const {
-    return std::memcmp(elements.data(), other.elements.data(), elements.size() * sizeof(BFloat16)) == 0;
-  }
-
-  // Sum of squares of the differences to a table.
-  double distance(const PaddedTable<float>& table) {
-    double sum = 0;
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t d = 0; d < dimensions; ++d) {
-        const double difference = static_cast<double>(value_of(at(r, d)) - table.at(r, d));
-        sum += difference * difference;
-      }
-    }
-    return sum;
-  }
-
-  void check_padding() {
-    for (int64_t r = 0; r + 1 < rows; ++r) {
-      for (int64_t d = dimensions; d < stride; ++d) CHECK(at(r, d).bits == kPadding);
-    }
-  }
-};
-
 // Rounding adds noise that is small beside what was learnt; how a block is cut changes no bit.
 void test_bfloat16_steps_end_near_float32_ones() {
   std::mt19937 random(27);
