@@ -35,6 +35,8 @@ from pyembed.config import Backend, TrainConfig
 from pyembed.reference import Draws, TokenBlock
 from pyembed.training.tables import new_tables
 
+pytestmark = pytest.mark.simt
+
 LR = (0.05, 0.02)
 
 
@@ -213,6 +215,7 @@ def test_tables_have_half_the_bytes_and_begin_at_the_spec(dimensions: int) -> No
     assert 2 * half.in_padded.nbytes == whole.in_padded.nbytes
 
 
+@pytest.mark.simt(False)  # a model asks for a backend by its configuration
 @pytest.mark.parametrize("model", ["skipgram", "cbow"])
 def test_a_model_with_bfloat16_tables_learns_as_well(model: str, backend: Backend) -> None:
     rng = torch.Generator().manual_seed(1)

@@ -20,6 +20,8 @@ from pyembed.corpus import numba_sampling, subsample
 from pyembed.corpus.random_words import fill_random_words
 from pyembed.reference import Draws, TokenBlock
 
+pytestmark = pytest.mark.simt
+
 DATA = Path(__file__).parent / "data"
 SEEDS = st.integers(0, 2**63 - 1)
 EPOCHS = st.integers(0, 2**32 - 1)

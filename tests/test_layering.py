@@ -16,6 +16,7 @@ PACKAGE = ROOT / "pyembed"
 FLOORS = [
     {"__main__"},
     {"cli"},
+    {"selftest"},
     {"demo", "bench"},
     {"models"},
     {"training", "vectors"},
@@ -93,7 +94,7 @@ def test_only_one_file_names_the_compiled_text_engine():
 
 @pytest.mark.parametrize("folder", ["kernels", "text"])
 def test_no_torch_below_the_binding(folder):
-    sources = [path for path in (ROOT / "csrc" / folder).iterdir() if path.suffix in {".h", ".cpp", ".cu", ".cuh"}]
+    sources = [path for path in (ROOT / "csrc" / folder).rglob("*") if path.suffix in {".h", ".cpp", ".cu", ".cuh"}]
     includes = {
         (path.name, header)
         for path in sources

@@ -15,6 +15,8 @@ from pyembed import ops
 from pyembed.config import Backend
 from pyembed.reference import Draws, TokenBlock
 
+pytestmark = pytest.mark.simt
+
 BLOCK, DRAWS = random_block(12), draws_of(12, window=3, negative=3)
 
 

@@ -35,10 +35,12 @@ def flat_arguments(block: TokenBlock = BLOCK, draws: Draws = DRAWS) -> tuple[Any
 
 
 def example_calls() -> dict[str, tuple[Any, ...]]:
-    tables, stream, lr = random_tables(12, 5), flat_arguments(), (0.05, 0.02, 1)
+    tables, stream, lr = random_tables(12, 5), flat_arguments(), (0.05, 0.02, 1, "add", 0)
     leaves = tuple(table.clone().requires_grad_() for table in tables)
     grad = torch.tensor(2.0, dtype=torch.float64)
     pairs = (torch.tensor([3, 3, 11]), torch.tensor([[1, 1], [0, 2], [11, 7]]))
+    touched = (pairs[0], torch.ones(3, 5).double())
+    moments = (*tables.copy(), torch.zeros(12, 5).double(), torch.zeros(12, dtype=torch.int32))
     return {
         "draw_windows": stream,
         "skipgram_step_": (*tables, *stream, *lr),
@@ -47,10 +49,16 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
         "cbow_step_": (*tables, *stream, True, False, *lr),
         "cbow_loss": (*leaves, *stream, True),
         "cbow_loss_backward": (grad, *tables, *stream, True),
+        "keep_tokens": (BLOCK.ids, BLOCK.sentence_starts[:-1] + 7, torch.full((12,), -1, dtype=torch.int32), 7, 1, 0),
         "draw_negatives": (DRAWS.alias_table, 7, 9, 3, 1, 0),
         "pair_step_": (*tables, *pairs, 0.05, True, 1),
         "pair_loss": (*leaves, *pairs),
         "pair_loss_backward": (grad, *tables, *pairs),
+        "lookup": (leaves[0], pairs[1]),
+        "update_rows_sgd_": (tables[0], *touched, 0.1, 0.01, 3, 1),
+        "update_rows_adagrad_": (*tables.copy(), *touched, 0.1, 1e-10, 0.01, 3, 1),
+        "update_rows_rowwise_adagrad_": (tables[0], torch.zeros(12).double(), *touched, 0.1, 1e-10, 0.01, 3, 1),
+        "update_rows_adamw_": (*moments, *touched, 0.1, 0.9, 0.99, 1e-8, 0.01, 3, 1),
         "simd_name": (torch.empty(0),),
     }
 
@@ -75,12 +83,18 @@ def test_every_op_has_a_torch_kernel_and_the_dispatcher_finds_one(name: str) -> 
     [
         "draw_windows",
         "draw_negatives",
+        "keep_tokens",
         "skipgram_step_",
         "skipgram_loss",
         "cbow_step_",
         "cbow_loss",
         "pair_step_",
         "pair_loss",
+        "lookup",
+        "update_rows_sgd_",
+        "update_rows_adagrad_",
+        "update_rows_rowwise_adagrad_",
+        "update_rows_adamw_",
     ],
 )
 def test_functions_take_the_arguments_of_their_op(name: str) -> None:
@@ -143,7 +157,7 @@ def test_a_new_position_does_not_compile_anew() -> None:
 
 
 def test_native_without_a_compiled_kernel_is_an_error() -> None:
-    device = "cuda" if ops.status().native else "cpu"
+    device = "xpu" if ops.status().native else "cpu"  # nothing is compiled for the former, whatever is built
     with pytest.raises(RuntimeError, match=r"backend 'native': expected a compiled kernel for .*; use 'torch'"):
         ops.kernel("skipgram_step_", "native", device)
 

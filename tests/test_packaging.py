@@ -64,3 +64,46 @@ def test_a_compiler_that_is_required_and_fails_stops_the_build(tmp_path):
     done = run(ROOT, sys.executable, "setup.py", "build_ext", *folders, **BROKEN, PYEMBED_REQUIRE_NATIVE="1")
     assert done.returncode != 0
     assert "could not build" in done.stderr
+
+
+def program(path: Path, version: str) -> str:
+    """A compiler that tells its version, and can do nothing else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"#!/bin/sh\ncase $1 in -dump*|--version) echo {version}; exit {0 if version else 1};; esac\nexit 1\n"
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("nvcc", ["release 13.0, V13.0.88", ""], ids=["does not compile", "does not run"])
+def test_cuda_kernels_that_cannot_be_built_are_left_out_and_the_rest_is_tried(tmp_path, nvcc):
+    program(tmp_path / "toolkit" / "bin" / "nvcc", nvcc)
+    (tmp_path / "toolkit" / "include").mkdir()
+    (tmp_path / "toolkit" / "include" / "cuda_runtime.h").touch()
+    compiler = program(tmp_path / "g++", "12.2.0")
+    folders = ("--build-temp", tmp_path / "temp", "--build-lib", tmp_path / "lib")
+    command = (sys.executable, "setup.py", "build_ext", *folders)
+    environment = {"PYEMBED_BUILD_CUDA": "1", "CUDA_HOME": str(tmp_path / "toolkit"), "CC": compiler, "CXX": compiler}
+    done = run(ROOT, *command, **environment)
+    assert done.returncode == 0, done.stderr
+    left_out = re.findall(r"could not build (the CUDA kernels|pyembed\._C|pyembed\._text)", done.stderr)
+    assert left_out == ["the CUDA kernels", "pyembed._C", "pyembed._text"]
+    required = run(ROOT, *command, **environment, PYEMBED_REQUIRE_NATIVE="1")
+    assert required.returncode != 0
+    assert "could not build the CUDA kernels" in required.stderr
+
+
+def test_without_a_toolkit_the_message_says_where_one_is_looked_for(tmp_path):
+    done = run(
+        ROOT,
+        *(sys.executable, "setup.py", "build_ext", "--build-temp", tmp_path / "temp", "--build-lib", tmp_path / "lib"),
+        **BROKEN,
+        PYEMBED_BUILD_CUDA="1",
+        PYEMBED_REQUIRE_NATIVE="1",
+        CUDA_HOME=str(tmp_path),
+        CUDA_PATH=str(tmp_path),
+        PATH=str(Path(sys.executable).parent),
+    )
+    assert done.returncode != 0
+    assert "expected a CUDA toolkit at CUDA_HOME, on the path or from PyPI" in done.stderr

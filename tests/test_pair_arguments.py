@@ -14,6 +14,8 @@ from torch import Tensor
 from pyembed import ops
 from pyembed.config import Backend
 
+pytestmark = pytest.mark.simt
+
 GOOD = random_case(6, 3, 5)
 
 

@@ -15,6 +15,8 @@ from torch.testing import assert_close
 from pyembed import ops, reference
 from pyembed.config import Backend
 
+pytestmark = pytest.mark.simt
+
 
 def spec_step(case: Case, *, batch: int) -> tuple[Tables, Tensor]:
     """What the spec makes of the tables, in float64."""

@@ -38,6 +38,8 @@ from pyembed.config import Backend
 from pyembed.ops import torch_kernels
 from pyembed.reference import PER_PAIR, PER_WINDOW, Draws, TokenBlock
 
+pytestmark = pytest.mark.simt
+
 LR = (0.05, 0.02)
 DIMENSIONS = [1, 7, 31, 100, 128, 300, 513]
 NEGATIVES = [1, 2, 5, 6, 12]
@@ -101,14 +103,13 @@ def test_one_window_of_any_width_equals_the_spec(model: Model, dimensions: int, 
     sharing=st.sampled_from(SHARINGS),
     dimensions=st.sampled_from([1, 3, 17]),
 )
-def test_native_float64_is_the_sequential_spec_on_any_block(
-    model: Model, block: TokenBlock, window: int, negative: int, sharing: int, dimensions: int
+def test_compiled_float64_is_the_sequential_spec_on_any_block(
+    model: Model, block: TokenBlock, window: int, negative: int, sharing: int, dimensions: int, compiled: Backend
 ) -> None:
-    require_native()
     draws = draws_of(6, window=window, negative=negative, sharing=sharing)
     tables = random_tables(6, dimensions)
     after = tables.copy()
-    total = model.step_(*after, block, draws, *LR, backend="native")
+    total = model.step_(*after, block, draws, *LR, backend=compiled)
     expected = tables.copy()
     spec_draws = draws if model is SKIPGRAM else reference.cbow_draws(draws)
     spec_total = reference.step_(model.gradient_of, *expected, block, spec_draws, *LR)
@@ -121,16 +122,15 @@ def test_native_float64_is_the_sequential_spec_on_any_block(
 @pytest.mark.parametrize(
     ("dimensions", "sharing"), [*((D, PER_WINDOW) for D in (1, 31, 100, 513)), (100, PER_PAIR), (31, 3)]
 )
-def test_native_float32_is_the_sequential_spec_where_contexts_are_distinct(
-    model: Model, negative: int, dimensions: int, sharing: int
+def test_compiled_float32_is_the_sequential_spec_where_contexts_are_distinct(
+    model: Model, negative: int, dimensions: int, sharing: int, compiled: Backend
 ) -> None:
     """A long sentence without a repeated token, windows of 0 to 10 contexts, outputs that repeat now and then."""
-    require_native()
     block = block_of([[7], list(range(60)), [], [9, 8]])
     draws = draws_of(60, negative=negative, sharing=sharing)
     tables = random_tables(60, dimensions, torch.float32)
     after = tables.copy()
-    loss, pairs = model.step_(*after, block, draws, *LR, backend="native").tolist()
+    loss, pairs = model.step_(*after, block, draws, *LR, backend=compiled).tolist()
     expected = Tables(*(table.double() for table in tables))
     spec_draws = draws if model is SKIPGRAM else reference.cbow_draws(draws)
     expected_loss, expected_pairs = reference.step_(model.gradient_of, *expected, block, spec_draws, *LR).tolist()
@@ -141,16 +141,17 @@ def test_native_float32_is_the_sequential_spec_where_contexts_are_distinct(
 
 @pytest.mark.parametrize("negative", [1, 5, 6, 12])
 @pytest.mark.parametrize("sentence", [[1, 0, 1], [1, 1, 1, 0, 1, 1], [1, 2, 1, 0, 2, 1, 2], [1, 1, 2, 0]])
-def test_native_float32_differs_in_second_order_only_where_contexts_repeat(negative: int, sentence: list[int]) -> None:
+def test_compiled_float32_differs_in_second_order_only_where_contexts_repeat(
+    negative: int, sentence: list[int], compiled: Backend
+) -> None:
     """A lost update would be of first order in the rate."""
-    require_native()
     center = sentence.index(0)
     block = block_of([sentence], centers=(center, center + 1))
     draws = with_distinct_rows(block, draws_of(300, window=1000, negative=negative))
     tables = random_tables(300, 20, torch.float32)
     for lr in (0.1, 0.01, 0.001):
         after = tables.copy()
-        ops.skipgram_step_(*after, block, draws, lr, lr, backend="native")
+        ops.skipgram_step_(*after, block, draws, lr, lr, backend=compiled)
         expected = spec_step(SKIPGRAM, tables, block, draws, (lr, lr))
         assert_tables_close(after, expected, rtol=0, atol=15 * lr**2 + 1e-6)
 
@@ -198,16 +199,15 @@ def test_several_threads_train_every_row_as_well_as_one(model: Model) -> None:
 
 
 @each_model
-def test_ranges_of_centers_compose(model: Model) -> None:
-    require_native()
+def test_ranges_of_centers_compose(model: Model, compiled: Backend) -> None:
     block, draws, tables = random_block(9, LENGTHS * 20), draws_of(9), random_tables(9, 20, torch.float32)
     count = len(block.ids)
     whole, parts = tables.copy(), tables.copy()
-    model.step_(*whole, block, draws, 0.05, 0.01, backend="native")
+    model.step_(*whole, block, draws, 0.05, 0.01, backend=compiled)
     for begin, end in ((0, 1), (1, 300), (300, 300), (300, count)):
         rates = [0.05 - 0.04 * edge / count for edge in (begin, end)]
         part = replace(block, center_begin=begin, center_end=end)
-        model.step_(*parts, part, draws, *rates, backend="native")
+        model.step_(*parts, part, draws, *rates, backend=compiled)
     assert_tables_close(parts, whole, rtol=1e-4, atol=1e-5)
 
 
@@ -286,7 +286,7 @@ def test_large_scores_stay_finite(model: Model, backend: Backend) -> None:
     expected = spec_step(model, tables, block, draws, (1e-3, 1e-3))
     assert loss / pairs > 100
     assert all(table.isfinite().all() for table in after)
-    if backend == "native":
+    if backend != "torch":
         assert_tables_close(after, expected, rtol=1e-3, atol=1)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyembed import reference
-from pyembed.corpus.tables import alias_table, keep_thresholds
+from pyembed.corpus.tables import alias_table, frequent_words, keep_thresholds
 
 COUNTS = st.lists(st.integers(1, 10**9), min_size=1, max_size=30)
 EXPONENTS = st.one_of(st.sampled_from([0.0, 0.5, 0.75, 1.0]), st.floats(-2, 2))
@@ -106,3 +106,19 @@ def test_draws_follow_the_noise_distribution() -> None:
     observed = np.bincount(drawn.flatten().numpy(), minlength=30)
     expected = counts**0.75 / (counts**0.75).sum() * drawn.numel()
     assert ((observed - expected) ** 2 / expected).sum() < 58.3
+
+
+def test_frequent_words_are_those_with_a_large_share_of_what_is_kept() -> None:
+    counts = counts_of(600, 300, 99, 1)
+    everything = keep_thresholds(counts, 0)
+    assert [frequent_words(counts, everything, share) for share in (0.7, 0.5, 0.2, 0.05, 1e-9)] == [0, 1, 2, 3, 4]
+    thinned = keep_thresholds(counts, 1e-2)  # about 85, 62 and 41 of the first three are left
+    assert frequent_words(counts, thinned, 0.35) == 1
+    assert frequent_words(counts, thinned, 0.2) == 3
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=30), st.sampled_from([0.0, 1e-4, 1e-2]))
+def test_subsampling_leaves_the_frequent_words_first(counts: list[int], sample: float) -> None:
+    descending = counts_of(*sorted(counts, reverse=True))
+    kept = descending * (keep_thresholds(descending, sample) + 1.0)
+    assert (np.diff(kept) <= kept[0] * 1e-9).all()

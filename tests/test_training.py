@@ -16,7 +16,7 @@ from pyembed.config import Backend, TrainConfig
 from pyembed.corpus import TokenIds, Vocabulary
 from pyembed.corpus.tables import keep_thresholds
 from pyembed.ops import torch_kernels
-from pyembed.training import loop as loop_module
+from pyembed.training import blocks
 from pyembed.training.loop import TrainingError, TrainingLoop, learning_rate
 from pyembed.training.progress import TrainingProgress
 from pyembed.training.tables import Tables, new_table, new_tables
@@ -120,7 +120,7 @@ def test_blocks_take_up_the_rate_where_the_one_before_left_it(monkeypatch: pytes
         return step(*arguments, **options)
 
     monkeypatch.setattr(ops, "skipgram_step_", spy)
-    monkeypatch.setattr(loop_module, "BLOCK_TOKENS", 64)
+    monkeypatch.setattr(blocks, "BLOCK_TOKENS", 64)
     train(config_of("auto", alpha=0.1, min_alpha=0.01, epochs=3))
     assert len(rates) > 20
     assert rates[0][0] == 0.1
@@ -167,7 +167,7 @@ def test_the_size_of_blocks_hardly_changes_the_vectors(model: str, monkeypatch: 
     backend: Backend = "native" if ops.status().native else "torch"
     monkeypatch.setattr(torch_kernels, "WINDOWS_PER_BATCH", 1)  # PyTorch's batches end with their block
     whole = train(config_of(backend, model=model, sample=0))
-    monkeypatch.setattr(loop_module, "BLOCK_TOKENS", 37)
+    monkeypatch.setattr(blocks, "BLOCK_TOKENS", 37)
     parts = train(config_of(backend, model=model, sample=0))
     assert_close(parts.tables.in_vectors, whole.tables.in_vectors, rtol=0, atol=1e-4)
     assert_close(parts.tables.out_vectors, whole.tables.out_vectors, rtol=0, atol=1e-4)
@@ -214,6 +214,6 @@ def test_an_error_in_a_step_is_raised_and_the_epoch_reported(threads: int, monke
         raise RuntimeError("the kernel broke")
 
     monkeypatch.setattr(ops, "skipgram_step_", broken)
-    monkeypatch.setattr(loop_module, "BLOCK_TOKENS", 50)
+    monkeypatch.setattr(blocks, "BLOCK_TOKENS", 50)
     with pytest.raises(RuntimeError, match="the kernel broke"):
         train(config_of("auto", threads=threads))

@@ -15,7 +15,7 @@ from pyembed import CorpusConfig, TrainConfig, Vocabulary, Word2Vec, ops, refere
 from pyembed.config import Backend
 from pyembed.corpus import CorpusError
 from pyembed.ops import machine
-from pyembed.training import loop as loop_module
+from pyembed.training import blocks
 from pyembed.training.loop import TrainingError
 
 BACKENDS: tuple[Backend, ...] = ("native", "torch")
@@ -174,7 +174,7 @@ def test_an_interruption_leaves_what_was_trained(backend: Backend, monkeypatch: 
         return step(*arguments, **options)
 
     monkeypatch.setattr(ops, "skipgram_step_", interrupted_step)
-    monkeypatch.setattr(loop_module, "BLOCK_TOKENS", 500)
+    monkeypatch.setattr(blocks, "BLOCK_TOKENS", 500)
     model = fit(backend, epochs=4)
     assert len(calls) == 3
     assert model.report.interrupted
