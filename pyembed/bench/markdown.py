@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pyembed.bench.programs import PROGRAMS
 from pyembed.bench.results import Comparison
 from pyembed.bench.summary import Row, rows
+from pyembed.bench.table import table
 
 _MISSING = "-"
 
@@ -40,12 +41,12 @@ def _title(comparison: Comparison) -> str:
 
 def _table(found: list[Row], comparison: Comparison) -> str:
     sets = [path.stem for path in comparison.settings.scored_with]
-    lines = ["| " + " | ".join([*_COLUMNS, *sets]) + " |", "|---" + "|---:" * (len(_COLUMNS) + len(sets) - 1) + "|"]
+    lines = [[*_COLUMNS, *sets]]
     for row in found:
         cells = [text(row) for text in _COLUMNS.values()]
         cells += [_number(row.scores[name].median, 1) if name in row.scores else _MISSING for name in sets]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return table(lines)
 
 
 def _legend(comparison: Comparison) -> str:

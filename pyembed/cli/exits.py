@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
         return code
 
     OK = 0, "done"
-    FAILED = 1, "training could not go on"
+    FAILED = 1, "training could not go on, or a self-test found a fault"
     USAGE = 2, "unknown option, or a value out of its range"
     INPUT = 3, "an input is missing, empty or invalid, or a word has no vector"
     OUTPUT = 4, "the output cannot be written"

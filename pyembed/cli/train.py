@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         exiting(ExitCode.USAGE, MachineError),
         exiting(ExitCode.INPUT, CorpusError, OSError),
-        exiting(ExitCode.FAILED, TrainingError),
+        exiting(ExitCode.FAILED, TrainingError, MemoryError),
     ):
         vocabulary = Vocabulary.load(arguments.vocab) if arguments.vocab else None
         model = Word2Vec(training=training, corpus=corpus)
