@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from time import perf_counter
 from typing import Any
 
+import torch
 from typing_extensions import Self
 
 from pyembed import ops
@@ -148,7 +149,8 @@ class Word2Vec:
         report.trained_words_per_second = report.trained_tokens / seconds
         native = ops.is_native(f"{self.training.model}_step_", self.training.backend, self.training.device)
         report.backend = "native" if native else "torch"
-        report.simd = status.simd if native else "none"
+        on_cpu = torch.device(self.training.device).type == "cpu"
+        report.simd = "none" if not native else status.simd if on_cpu else "cuda"
         report.device = self.training.device
         report.threads = self.training.thread_count
         report.table_bytes = loop.tables.in_padded.nbytes + loop.tables.out_padded.nbytes
