@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -42,6 +42,26 @@ def require() -> None:
     if not LIBRARY.exists():
         pytest.skip(f"the CUDA kernels are not built for the CPU: no {LIBRARY.name}; run `make cpp-test`")
     _load()
+
+
+class Kernels(NamedTuple):
+    """Whose kernels a test runs, and where its tensors lie."""
+
+    backend: Any
+    device: str
+
+    def ready(self) -> Kernels:
+        """The same; skips the test where they are not to be had."""
+        if self.backend == "simt":
+            require()
+        return self
+
+
+CUDA_KERNELS = [
+    pytest.param(Kernels("simt", "cpu"), id="simt"),
+    pytest.param(Kernels("native", "cuda"), id="cuda", marks=pytest.mark.gpu),
+]
+"""Where the CUDA kernels run: parameters of a fixture."""
 
 
 def set_seed(seed: int) -> None:

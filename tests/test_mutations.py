@@ -57,8 +57,8 @@ MUTATIONS = (
     Mutation(
         "window one token short",
         "train_windows.cuh",
-        "center + radius + 1 < reach.end ? center + radius + 1 : reach.end",
-        "center + radius < reach.end ? center + radius : reach.end",
+        "center + radius + 1 < reach_.end ? center + radius + 1 : reach_.end",
+        "center + radius < reach_.end ? center + radius : reach_.end",
     ),
     Mutation(
         "border of the sentence ignored",
@@ -69,7 +69,7 @@ MUTATIONS = (
     Mutation(
         "a pool's negatives drawn for each window",
         "window_draws.cuh",
-        "position -= position % static_cast<uint64_t>(draws_.sharing);",
+        "if (draws_.sharing > kPerWindow) position -= position % static_cast<uint64_t>(draws_.sharing);",
         "",
     ),
     Mutation(

@@ -173,12 +173,25 @@ def test_status_tells_what_is_in_use() -> None:
 def test_a_missing_extension_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registration, "LOAD_ERROR", "no compiler")
     registration.warn_of_fallback.cache_clear()
-    draw = registration._default(KERNELS["draw_windows"])
-    with pytest.warns(UserWarning, match=r"slower PyTorch kernels.*no compiler"):
+    draw = registration._default("draw_windows")
+    with pytest.warns(UserWarning, match=r"slower PyTorch kernels.*no compiler.*C\+\+ compiler"):
         draw(*flat_arguments())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         draw(*flat_arguments())
+
+
+def test_a_device_without_compiled_kernels_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "LOAD_ERROR", None)
+    monkeypatch.setitem(registration.KERNELS, "lookup", lambda weight: weight)
+    registration.warn_of_fallback.cache_clear()
+    lookup = registration._default("lookup")
+    lookup(torch.empty(1))  # it is the only kernel on the CPU
+    with pytest.warns(UserWarning, match=r"compiled ones for meta are not in use \(this build has none\)"):
+        lookup(torch.empty(1, device="meta"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lookup(torch.empty(1, device="meta"))
 
 
 def test_who_asks_for_torch_is_not_warned() -> None:

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import pytest
 import torch
 from blocks import RTOL, Tables, assert_tables_close, each_dtype
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pair_cases import LR, Case, cases, distinct_case, random_case
+from simt import CUDA_KERNELS, Kernels
 from torch.testing import assert_close
 
 from pyembed import ops, reference
 
 
-class Kernels(NamedTuple):
-    """The backend whose CUDA kernels run, and where its tensors lie."""
-
-    backend: Any
-    device: str
-
-    def step_(self, case: Case, lr: float, *, exact: bool, threads: int) -> Case:
-        """The case after a step on this device, and back on the CPU."""
-        tables = Tables(*(table.to(self.device, copy=True) for table in case.tables))
-        ids = case.in_ids.to(self.device), case.out_ids.to(self.device)
-        total = ops.pair_step_(*tables, *ids, lr, exact=exact, threads=threads, backend=self.backend)
-        return case._replace(tables=Tables(*(table.cpu() for table in tables)), in_ids=total.cpu())
-
-
-@pytest.fixture(
-    params=[Kernels("simt", "cpu"), pytest.param(Kernels("native", "cuda"), marks=pytest.mark.gpu)],
-    ids=["simt", "cuda"],
-    scope="session",
-)
+@pytest.fixture(params=CUDA_KERNELS, scope="session")
 def kernels(request: pytest.FixtureRequest) -> Kernels:
-    if request.param.backend == "simt":
-        import simt
+    return request.param.ready()
 
-        simt.require()
-    return request.param
+
+def step_(kernels: Kernels, case: Case, lr: float, *, exact: bool, threads: int) -> Case:
+    """The case after a step where these kernels run, and back on the CPU."""
+    tables = Tables(*(table.to(kernels.device, copy=True) for table in case.tables))
+    ids = case.in_ids.to(kernels.device), case.out_ids.to(kernels.device)
+    total = ops.pair_step_(*tables, *ids, lr, exact=exact, threads=threads, backend=kernels.backend)
+    return case._replace(tables=Tables(*(table.cpu() for table in tables)), in_ids=total.cpu())
 
 
 def spec_step(case: Case, *, batch: int) -> Case:
@@ -59,7 +44,7 @@ def test_one_warp_is_the_sequential_spec_whatever_stands_twice(case: Case, outpu
     out_ids = case.out_ids.repeat(1, outputs)[:, : max(outputs, 2)]
     case = case._replace(out_ids=(out_ids * 5 + torch.arange(out_ids.shape[1])) % len(case.tables.out_vectors))
     case = case._replace(out_ids=case.out_ids.to(case.in_ids.dtype))
-    found = kernels.step_(case, LR, exact=False, threads=1)
+    found = step_(kernels, case, LR, exact=False, threads=1)
     assert_steps_close(found, spec_step(case, batch=1), RTOL[case.tables.in_vectors.dtype])
 
 
@@ -68,7 +53,7 @@ def test_one_warp_is_the_sequential_spec_whatever_stands_twice(case: Case, outpu
 def test_many_warps_train_every_pair(threads: int, dtype: torch.dtype, kernels: Kernels) -> None:
     for dimensions in (10, 100, 300, 600):
         case = distinct_case(200, 6, dimensions, dtype)
-        found = kernels.step_(case, LR, exact=False, threads=threads)
+        found = step_(kernels, case, LR, exact=False, threads=threads)
         assert_steps_close(found, spec_step(case, batch=200), RTOL[dtype])
 
 
@@ -81,7 +66,7 @@ def test_warps_that_share_rows_lose_no_update(dimensions: int, kernels: Kernels)
     for lr in (1e-5, 1e-6):
         expected = doubles.copy()
         reference.pair_step_(*expected, case.in_ids, case.out_ids, lr, batch=300)
-        found = kernels.step_(case, lr, exact=False, threads=16)
+        found = step_(kernels, case, lr, exact=False, threads=16)
         errors.append(max(float((a - b).abs().max()) for a, b in zip(found.tables, expected, strict=True)) / lr)
     assert errors[0] < 0.1
     assert errors[1] < errors[0] / 5
@@ -90,7 +75,7 @@ def test_warps_that_share_rows_lose_no_update(dimensions: int, kernels: Kernels)
 @each_dtype
 def test_an_exact_step_repeats_bit_for_bit(dtype: torch.dtype, kernels: Kernels) -> None:
     case = random_case(500, 6, 20, rows=(30, 40), dtype=dtype)
-    results = [kernels.step_(case, LR, exact=True, threads=threads) for threads in (1, 0)]
+    results = [step_(kernels, case, LR, exact=True, threads=threads) for threads in (1, 0)]
     for once, again in zip(results[0].tables, results[1].tables, strict=True):
         assert torch.equal(once, again)
     assert torch.equal(results[0].in_ids, results[1].in_ids)
@@ -104,7 +89,7 @@ def test_rows_that_everybody_uses_are_summed_in_several_passes(dtype: torch.dtyp
     rate = LR / 3000  # else scores would be large
     expected = Tables(*(table.double().clone() for table in case.tables))
     reference.pair_step_(*expected, case.in_ids, case.out_ids, rate, batch=3000)
-    found = kernels.step_(case, rate, exact=True, threads=1)
+    found = step_(kernels, case, rate, exact=True, threads=1)
     assert_tables_close(found.tables, expected, rtol=RTOL[dtype], atol=RTOL[dtype])
 
 
@@ -122,10 +107,10 @@ def test_an_exact_step_takes_tables_that_overlap(shift: int, kernels: Kernels) -
 def test_a_thousand_negatives(kernels: Kernels) -> None:
     case = random_case(3, 1001, 9, rows=(3, 700), dtype=torch.float32)
     for exact in (True, False):
-        found = kernels.step_(case, LR, exact=exact, threads=1)
+        found = step_(kernels, case, LR, exact=exact, threads=1)
         assert_steps_close(found, spec_step(case, batch=3 if exact else 1), 1e-4)
 
 
 def test_a_negative_number_of_warps_is_refused(kernels: Kernels) -> None:
     with pytest.raises(RuntimeError, match=r"threads: expected >= 0, got -1"):
-        kernels.step_(random_case(2, 2, 2), LR, exact=False, threads=-1)
+        step_(kernels, random_case(2, 2, 2), LR, exact=False, threads=-1)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simt import CUDA_KERNELS, Kernels
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -22,28 +23,9 @@ RTOL = {torch.float64: 1e-11, torch.float32: 1e-5, torch.float16: 2**-10, torch.
 """Of the types of tables; those of 16 bits may differ by a unit in the last place."""
 
 
-class Kernels(NamedTuple):
-    """Whose kernels a test runs, and where its tensors lie."""
-
-    backend: Any
-    device: str
-
-
-@pytest.fixture(
-    params=[
-        Kernels("torch", "cpu"),
-        Kernels("simt", "cpu"),
-        pytest.param(Kernels("native", "cuda"), marks=pytest.mark.gpu),
-    ],
-    ids=["torch", "simt", "cuda"],
-    scope="session",
-)
+@pytest.fixture(params=[pytest.param(Kernels("torch", "cpu"), id="torch"), *CUDA_KERNELS], scope="session")
 def kernels(request: pytest.FixtureRequest) -> Kernels:
-    if request.param.backend == "simt":
-        import simt
-
-        simt.require()
-    return request.param
+    return request.param.ready()
 
 
 class Optimizer(NamedTuple):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -155,7 +156,7 @@ def _run_process(program: str, job: Job, folder: Path) -> str | None:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        process.wait()
+        _wait(process)
     except BaseException:
         if process is not None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -168,6 +169,14 @@ def _run_process(program: str, job: Job, folder: Path) -> str | None:
     said = log_file.read_text(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
     return f"ended with exit code {process.returncode}: {last}"
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Waits for its end, and hears of Ctrl-C within a moment even where the system told another thread of it."""
+    waiting = threading.Thread(target=process.wait, daemon=True)
+    waiting.start()
+    while waiting.is_alive():
+        waiting.join(timeout=0.2)
 
 
 def _scores(settings: Settings, outcome: Outcome) -> dict[str, float]:

@@ -52,29 +52,35 @@ SCHEMAS = {
 }
 
 TORCH_ON_CPU = {"simd_name", "lookup", *(name for name in SCHEMAS if name.startswith("update_rows_"))}
-"""Ops whose PyTorch kernel is no fallback on the CPU: it is the one that is meant, or asked about."""
+"""Ops whose PyTorch kernel is no fallback on the CPU: it is the one that is meant there, or asked about."""
+
+
+_REMEDY = {"cpu": "with a C++ compiler at hand", "cuda": "with PYEMBED_BUILD_CUDA=1 and nvcc at hand"}
 
 
 @cache
-def warn_of_fallback() -> None:
+def warn_of_fallback(device: str) -> None:
+    """device: the type of the device, which has no compiled kernels in this build."""
+    remedy = f"Reinstall {_REMEDY[device]}, or pass" if device in _REMEDY else "Pass"
     warnings.warn(
-        f"pyembed runs its slower PyTorch kernels: the compiled ones are not in use ({LOAD_ERROR}). "
-        "Reinstall with a C++ compiler at hand, or pass backend='torch' to silence this.",
+        f"pyembed runs its slower PyTorch kernels: compiled ones for {device} are not in use "
+        f"({LOAD_ERROR or 'this build has none'}). {remedy} backend='torch' to silence this.",
         stacklevel=2,
     )
 
 
-def _default(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel as the dispatcher calls it: where a compiled one should have been in front, it says so once."""
-    if LOAD_ERROR is None:
-        return kernel
+def _default(name: str) -> Callable[..., Any]:
+    """The PyTorch kernel as the dispatcher calls it: where a compiled one should have been in front, it says so."""
+    kernel = KERNELS[name]
 
     @wraps(kernel)
-    def warning_kernel(*arguments: Any) -> Any:
-        warn_of_fallback()
+    def telling_kernel(*arguments: Any) -> Any:
+        device = arguments[0].device.type
+        if device != "cpu" or (LOAD_ERROR is not None and name not in TORCH_ON_CPU):
+            warn_of_fallback(device)
         return kernel(*arguments)
 
-    return warning_kernel
+    return telling_kernel
 
 
 def _fake_draw_windows(ids: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
@@ -148,8 +154,7 @@ def register_lookup_autograd(namespace: str) -> None:
 _library = torch.library.Library("pyembed", "DEF")
 for _name, _schema in SCHEMAS.items():
     _library.define(_name + _schema, tags=(torch.Tag.pt2_compliant_tag,))
-    _kernel = KERNELS[_name] if _name in TORCH_ON_CPU else _default(KERNELS[_name])
-    _library.impl(_name, _kernel, "CompositeExplicitAutograd")
+    _library.impl(_name, _default(_name), "CompositeExplicitAutograd")
 
 torch.library.register_fake("pyembed::draw_windows", _fake_draw_windows)
 torch.library.register_fake("pyembed::keep_tokens", _fake_keep_tokens)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pyembed import reference
-from pyembed.ops.checks import require
+from pyembed.ops.checks import require, require_ids
 from pyembed.ops.pair_kernels import pair_loss, pair_loss_backward, pair_step_
 from pyembed.ops.row_kernels import (
     lookup,
@@ -54,7 +54,7 @@ def _stream(
         f"sentence_starts: expected to begin with 0 and to end with T = {T}",
     )
     require(bool((starts.diff() >= 0).all()), "sentence_starts: expected to ascend")
-    _check_ids(ids, V)
+    require_ids("ids", ids, V)
     require(
         bool(((alias_table[:, 1] >= 0) & (alias_table[:, 1] < V)).all()), f"alias_table: expected aliases 0 to {V - 1}"
     )
@@ -74,13 +74,6 @@ def _check_key(first_position: int, seed: int, epoch: int) -> None:
     require(first_position >= 0, f"first_position: expected >= 0, got {first_position}")
     require(seed >= 0, f"seed: expected 0 to 2^63 - 1, got {seed}")
     require(0 <= epoch < 2**32, f"epoch: expected 0 to 2^32 - 1, got {epoch}")
-
-
-def _check_ids(ids: Tensor, V: int) -> None:
-    bad = ((ids < 0) | (ids >= V)).nonzero()
-    if len(bad):
-        index = int(bad[0])
-        require(False, f"ids: expected 0 to V - 1 = {V - 1}, got {int(ids[index])} at index {index}")
 
 
 def _cbow_stream(*stream: Any) -> tuple[TokenBlock, Draws]:
@@ -138,7 +131,7 @@ def _check_keep(
     require(starts.dtype == torch.int64 and starts.dim() == 1, "sentence_starts: expected int64[m]")
     require(keep_threshold.dtype == torch.int32 and keep_threshold.dim() == 1, "keep_threshold: expected int32[V]")
     _check_key(first_position, seed, epoch)
-    _check_ids(ids, len(keep_threshold))
+    require_ids("ids", ids, len(keep_threshold))
     before = torch.cat([starts.new_full((1,), first_position), starts])[:-1]
     bad = ((starts < before) | (starts < first_position) | (starts >= first_position + len(ids))).nonzero()
     if len(bad):

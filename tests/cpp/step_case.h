@@ -57,6 +57,20 @@ inline std::vector<int32_t> random_ids(int64_t tokens, uint32_t below, std::mt19
   return ids;
 }
 
+// Blocks that train nothing: lonely tokens, no centers, no tokens.
+struct BlocksWithoutAPair {
+  std::vector<int32_t> ids;
+  std::vector<int64_t> lonely{0, 1, 1, 2, 3, 4, 4}, empty{0, 0};
+
+  BlocksWithoutAPair(uint32_t below, std::mt19937& random) : ids(random_ids(4, below, random)) {}
+
+  std::vector<TokenBlock> all() const {
+    return {{ids.data(), lonely.data(), 4, 6, 0, 0, 4},
+            {ids.data(), lonely.data(), 4, 6, 0, 2, 2},
+            {ids.data(), empty.data(), 0, 1, 0, 0, 0}};
+  }
+};
+
 // One table of rows `stride` elements apart. What lies between two rows is not a number and must stay as it is; after
 // the last row nothing lies, so that an address sanitizer sees who reads on.
 template <class Real>

@@ -167,13 +167,9 @@ void test_blocks_without_a_pair() {
   std::mt19937 random(26);
   const std::vector<uint32_t> alias_table = random_alias_table(9, random);
   const Draws draws{alias_table.data(), 9, 3, 5, kPerWindow, 1, 1};
-  const std::vector<int32_t> ids = random_ids(4, 9, random);
-  const std::vector<int64_t> lonely{0, 1, 1, 2, 3, 4, 4}, empty{0, 0};
-  const TokenBlock blocks[] = {{ids.data(), lonely.data(), 4, 6, 0, 0, 4},
-                               {ids.data(), lonely.data(), 4, 6, 0, 2, 2},
-                               {ids.data(), empty.data(), 0, 1, 0, 0, 0}};
+  const BlocksWithoutAPair blocks(9, random);
   const TablePair<float> tables = random_tables(9, 10, 1, random);
-  for (const TokenBlock& block : blocks) {
+  for (const TokenBlock& block : blocks.all()) {
     for (const Model& model : all_models()) {
       for (const CpuKernels* kernels : cpu_variants()) {
         auto found = TablePair<float>::copy(tables, 0, 0);

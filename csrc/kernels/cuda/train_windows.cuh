@@ -55,33 +55,19 @@ class WindowWalk {
                {training.draws, training.block.first_position + static_cast<uint64_t>(centers.begin)}} {}
 
   // Model::train(state, minus the learning rate, contexts) trains a window, or a pair where every pair has its own
-  // negatives, and returns this lane's part of its loss.
+  // negatives, and returns this lane's part of its loss. Everything stands once in the loop, whose first turn trains
+  // nothing: a GPU has little room for instructions.
   template <class Model>
   PE_DEVICE void train() {
     double loss = 0;
-    int pairs = 0;
-    float recent_loss = 0;
-    plan_window(centers_.begin);
-    for (int center = centers_.begin; center < centers_.end; ++center) {
-      const bool last = center + 1 == centers_.end;
-      const Tokens reach = reach_;
-      run_.reach(center);
-      const int radius = run_.radius();
-      const float size = run_.size();
-      const Tokens window{center - radius > reach.begin ? center - radius : reach.begin,
-                          center + radius + 1 < reach.end ? center + radius + 1 : reach.end};
-      const int contexts = window.end - window.begin - 1;
-      const int steps = training_.draws.sharing == kPerPair && contexts > 0 ? contexts : 1;
-      state_.in.await();
-      for (int step = 0; step < steps; ++step) {
-        state_.out.adopt();
-        if (step + 1 < steps) {
-          plan_outputs(center, step + 1);
-        } else if (!last) {
-          plan_window(center + 1);
-        } else {
-          end_copy_group();
-        }
+    float recent_loss = 0, size = 0;
+    int pairs = 0, center = centers_.begin - 1, contexts = 0, step = 0, steps = 1;
+    Tokens window{};
+    for (;;) {
+      const bool ends = step + 1 == steps, last = ends && center + 1 == centers_.end;
+      if (!last) plan(ends ? center + 1 : center, ends ? 0 : step + 1);
+      end_copy_group();
+      if (center >= centers_.begin) {
         wait_for_copies<1>();  // all but those of the step after this one
         __syncwarp();
         if (step == 0) state_.in.arrive();
@@ -91,42 +77,59 @@ class WindowWalk {
           state_.in.choose(steps == 1 ? window : Tokens{context, context + 1}, center);
           recent_loss += Model::train(state_, size, contexts);
         }
-        state_.out.finish(last && step + 1 == steps, state_.bits);
+        state_.out.finish(last, state_.bits);
         __syncwarp();  // slots are free for the next rows
       }
-      if (contexts > 0) pairs += Model::pairs(contexts);
-      for (const int end = last ? entered_.end : reach_.begin; entered_.begin < end; ++entered_.begin) {
-        state_.in.leave(entered_.begin, state_.bits);
+      if (center >= centers_.begin && ends) {
+        if (contexts > 0) pairs += Model::pairs(contexts);
+        for (const int end = last ? entered_.end : reach_.begin; entered_.begin < end; ++entered_.begin) {
+          state_.in.leave(entered_.begin, state_.bits);
+        }
+        if (!last) state_.in.refresh(state_.bits);
+        __syncwarp();
+        if (last || (center - centers_.begin) % kWarp == kWarp - 1) {
+          loss += static_cast<double>(recent_loss);  // seldom, since many GPUs are slow at it
+          recent_loss = 0;
+        }
       }
-      if (!last) state_.in.refresh(state_.bits);
-      __syncwarp();
-      if (last || (center - centers_.begin) % kWarp == kWarp - 1) {
-        loss += static_cast<double>(recent_loss);  // seldom, since many GPUs are slow at it
-        recent_loss = 0;
+      if (last) break;
+
+      state_.out.adopt();
+      if (!ends) {
+        ++step;
+        continue;
       }
+      ++center;
+      state_.in.await();
+      run_.reach(center);
+      const int radius = run_.radius();
+      size = run_.size();
+      window = {center - radius > reach_.begin ? center - radius : reach_.begin,
+                center + radius + 1 < reach_.end ? center + radius + 1 : reach_.end};
+      contexts = window.end - window.begin - 1;
+      step = 0;
+      steps = training_.draws.sharing == kPerPair && contexts > 0 ? contexts : 1;
     }
     add_to_total(loss, lane_index() == 0 ? static_cast<double>(pairs) : 0, training_.total);
   }
 
  private:
-  // Sends for the rows that the window of this center needs and that are not here yet.
-  PE_DEVICE void plan_window(int center) {
-    if (center > centers_.begin) {
-      reach_ = sentences_.around(center, training_.layout.window);
-      tokens_.forget_before(center);
+  // Sends for the rows that a window needs and that are not here yet; where every pair has its own negatives, for those
+  // of one of its contexts.
+  PE_DEVICE void plan(int center, int context) {
+    if (context == 0) {
+      if (center > centers_.begin) {
+        reach_ = sentences_.around(center, training_.layout.window);
+        tokens_.forget_before(center);
+      }
+      PE_ROLLED
+      for (; entered_.end < reach_.end; ++entered_.end) state_.in.enter(entered_.end, tokens_.id(entered_.end));
     }
-    for (; entered_.end < reach_.end; ++entered_.end) state_.in.enter(entered_.end, tokens_.id(entered_.end));
-    plan_outputs(center, 0);
-  }
-
-  // The same for its outputs, or those of one of its contexts where every pair has its own negatives.
-  PE_DEVICE void plan_outputs(int center, int context) {
     const uint64_t position = training_.block.first_position + static_cast<uint64_t>(center);
     const int sharing = training_.draws.sharing;
     const bool new_pool =
         sharing <= kPerWindow || center == centers_.begin || position % static_cast<uint64_t>(sharing) == 0;
     state_.out.plan(tokens_.id(center), negatives_.of(center, context), new_pool);
-    end_copy_group();
   }
 
   const Training<Element>& training_;

@@ -126,7 +126,7 @@ class DrawnNegatives {
         slot += (context + place) * pairs;
       } else {
         position += static_cast<uint64_t>(place);
-        position -= position % static_cast<uint64_t>(draws_.sharing);
+        if (draws_.sharing > kPerWindow) position -= position % static_cast<uint64_t>(draws_.sharing);
       }
       const Words4 words =
           random_words(draws_.seed, draws_.epoch, Stream::negative, position, static_cast<uint32_t>(slot));
