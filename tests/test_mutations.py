@@ -21,8 +21,8 @@ AT_ONCE = 2
 TEST_SECONDS = 60
 """After which a test counts as one that hangs, and so as one that fails."""
 
-UNITS = ("skipgram.cu", "cbow.cu", "exact_steps.cu", "draws.cu", "subsample.cu")
-PROGRAMS = {"cuda_steps": ("quick",), "cuda_draws": ()}
+UNITS = ("skipgram.cu", "cbow.cu", "exact_steps.cu", "draws.cu", "subsample.cu", "pairs.cu", "rows.cu")
+PROGRAMS = {"cuda_steps": ("quick",), "cuda_draws": (), "cuda_rows": ("quick",)}
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler is installed")
 
@@ -200,6 +200,38 @@ MUTATIONS = (
         unit="subsample.cu",
         program="cuda_draws",
     ),
+    Mutation(
+        "negative equal to the first output of a pair",
+        "pair_walk.cuh",
+        "if (n == 0) return 1;",
+        "if (n == 0) return equal;",
+        unit="pairs.cu",
+        program="cuda_rows",
+    ),
+    Mutation(
+        "negative that stands twice trained once",
+        "pair_walk.cuh",
+        "before == 0 ? equal : 0",
+        "before == 0 ? 1 : 0",
+        unit="pairs.cu",
+        program="cuda_rows",
+    ),
+    Mutation(
+        "sums of both ends of a tile in one place",
+        "segments.cuh",
+        "(2 * t + (run.first > 0 ? 1 : 0))",
+        "(2 * t)",
+        unit="rows.cu",
+        program="cuda_rows",
+    ),
+    Mutation(
+        "sum of squares in place of their mean",
+        "rows.cu",
+        "sum_of_squares / static_cast<Real>(table.dimensions)",
+        "sum_of_squares",
+        unit="rows.cu",
+        program="cuda_rows",
+    ),
 )
 
 
@@ -208,7 +240,10 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.common = [*sorted(SIMT.glob("*.cpp")), ROOT / "csrc" / "kernels" / "exact_cpu.cpp"]
+        self.common = [
+            *sorted(SIMT.glob("*.cpp")),
+            *(ROOT / "csrc" / "kernels" / name for name in ("exact_cpu.cpp", "pairs_plan.cpp")),
+        ]
         self.tests = [ROOT / "tests" / "cpp" / f"test_{program}.cpp" for program in PROGRAMS]
 
     def object_of(self, source: Path) -> Path:

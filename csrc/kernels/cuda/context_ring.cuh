@@ -88,7 +88,8 @@ class ContextRing {
     changed_ &= ~(1u << slot);
   }
 
-  // Sends the changed rows of frequent words back and for them anew.
+  // Sends the changed rows of frequent words back and for them anew. A copy that overtook its row on the way would only
+  // be a window staler.
   PE_DEVICE void refresh(LaneBits& bits) {
     const unsigned stale = changed_ & __ballot_sync(kAllLanes, uses_ > 0 && id_ < frequent_);
     if (stale == 0) return;

@@ -27,18 +27,18 @@ PE_DEVICE Pack<Real, width> read_pack(const Real* address) {
 // Lane i holds the sum of value i / (kWarp / G) in the end.
 template <int G, class Real>
 PE_DEVICE Real sums_of_lanes(Real (&value)[G]) {
-#pragma unroll
+  PE_UNROLL
   for (int half = G / 2; half > 0; half /= 2) {
     const int distance = half * (kWarp / G);
     const bool upper = (lane_index() & distance) != 0;
-#pragma unroll
+    PE_UNROLL
     for (int i = 0; i < G / 2; ++i) {
       if (i >= half) continue;
       const Real given = upper ? value[i] : value[half + i], kept = upper ? value[half + i] : value[i];
       value[i] = kept + __shfl_xor_sync(kAllLanes, given, distance);
     }
   }
-#pragma unroll
+  PE_UNROLL
   for (int distance = kWarp / G / 2; distance > 0; distance /= 2)
     value[0] += __shfl_xor_sync(kAllLanes, value[0], distance);
   return value[0];
@@ -56,7 +56,7 @@ PE_DEVICE int multiplicity(const int32_t* out_ids, int N, int n) {
     equal += same;
     before += same && m < n;
   }
-#pragma unroll
+  PE_UNROLL
   for (int distance = lanes / 2; distance > 0; distance /= 2) {
     equal += __shfl_xor_sync(kAllLanes, equal, distance);
     before += __shfl_xor_sync(kAllLanes, before, distance);
@@ -108,7 +108,7 @@ class PairWalk {
   PE_DEVICE Real* out_row(int g) const { return tables_.out + ids_[g] * tables_.out_stride; }
 
   PE_DEVICE void load_in(int64_t begin) {
-#pragma unroll
+    PE_UNROLL
     for (int p = 0; p < P; ++p) {
       in_[p] = {};
       if (column(begin, p) < D_) in_[p] = read_pack<Fate::races, width>(in_row_ + column(begin, p));
@@ -116,9 +116,9 @@ class PairWalk {
   }
 
   PE_DEVICE void load_out(int64_t begin) {
-#pragma unroll
+    PE_UNROLL
     for (int g = 0; g < G; ++g) {
-#pragma unroll
+      PE_UNROLL
       for (int p = 0; p < P; ++p) {
         out_[g][p] = {};
         if (!present_[g] || column(begin, p) >= D_) continue;
@@ -130,7 +130,7 @@ class PairWalk {
   // The group's outputs that take part; each lane says whether its own does.
   PE_DEVICE void choose(int n0, bool takes_part) {
     const unsigned lanes = __ballot_sync(kAllLanes, takes_part);
-#pragma unroll
+    PE_UNROLL
     for (int g = 0; g < G; ++g) {
       present_[g] = (lanes >> (g * kLanesOfSum) & 1) != 0;
       ids_[g] = out_ids_[present_[g] ? n0 + g : 0];
@@ -143,9 +143,9 @@ class PairWalk {
     for (int64_t begin = 0; begin < past(); begin += kSpan) {
       if (!Shape::stays) load_in(begin);
       load_out(begin);
-#pragma unroll
+      PE_UNROLL
       for (int g = 0; g < G; ++g) {
-#pragma unroll
+        PE_UNROLL
         for (int p = 0; p < P; ++p) score[g] += dot(in_[p], out_[g][p]);
       }
     }
@@ -155,7 +155,7 @@ class PairWalk {
   // Adds size * row of each output to the change of the row of in_vectors, and changes the outputs.
   PE_DEVICE void change_by(Real size_of_lane, bool first_group) {
     Real size[G];
-#pragma unroll
+    PE_UNROLL
     for (int g = 0; g < G; ++g) size[g] = __shfl_sync(kAllLanes, size_of_lane, g * kLanesOfSum);
     Real* const change_row = Shape::stays ? nullptr : fate_.change_row(pair_);
     for (int64_t begin = 0; begin < past(); begin += kSpan) {
@@ -163,12 +163,12 @@ class PairWalk {
         load_in(begin);
         load_out(begin);
       }
-#pragma unroll
+      PE_UNROLL
       for (int p = 0; p < P; ++p) {
         const int64_t d = column(begin, p);
         if (d >= D_) continue;
         if (!Shape::stays) change_[p] = first_group ? Columns{} : load_pack<width>(change_row + d);
-#pragma unroll
+        PE_UNROLL
         for (int g = 0; g < G; ++g) {
           add_scaled(change_[p], size[g], out_[g][p]);
           if (present_[g]) fate_.change_out(out_row(g) + d, out_[g][p], size[g], in_[p]);
@@ -181,7 +181,7 @@ class PairWalk {
   PE_DEVICE void change_in() {
     for (int64_t begin = 0; begin < past(); begin += kSpan) {
       if (!Shape::stays) load_in(begin);
-#pragma unroll
+      PE_UNROLL
       for (int p = 0; p < P; ++p) {
         const int64_t d = column(begin, p);
         if (d >= D_) continue;

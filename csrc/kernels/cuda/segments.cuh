@@ -70,7 +70,7 @@ struct Tile {
     for (int i = run.first; __any_sync(kAllLanes, i < run.last); i += kTogether) {
       Pack<Real, width> pack[kTogether];
       Real factor[kTogether];
-#pragma unroll
+      PE_UNROLL
       for (int j = 0; j < kTogether; ++j) {
         const bool present = i + j < run.last;
         const int from = present ? i + j : 0;
@@ -81,7 +81,7 @@ struct Tile {
           pack[j] = load_pack<width>(reinterpret_cast<const Element*>(address) + column);
         }
       }
-#pragma unroll
+      PE_UNROLL
       for (int j = 0; j < kTogether; ++j) {
         if (i + j < run.last) add_scaled(total, factor[j], pack[j]);
       }
