@@ -140,6 +140,7 @@ def test_vectors_that_cannot_be_read_are_a_failed_run(corpus, pairs, monkeypatch
 def ctrl_c_goes_to(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A call that waits in the main thread is not interrupted where the system tells another thread."""
     done = threading.Event()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let what is in the background ignore it
     if request.param == "another thread":
         wait = bench_compare._wait
 
@@ -151,6 +152,7 @@ def ctrl_c_goes_to(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         threading.Thread(target=done.wait, daemon=True).start()
     yield
     done.set()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("ctrl_c_goes_to")
