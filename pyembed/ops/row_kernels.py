@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -65,38 +67,22 @@ def update_rows_sgd_(
     reference.sgd_rows_(weight, ids, grad, lr, weight_decay, step, seed)
 
 
-def update_rows_adagrad_(
-    weight: Tensor,
-    sum_of_squares: Tensor,
-    ids: Tensor,
-    grad: Tensor,
-    lr: float,
-    eps: float,
-    weight_decay: float,
-    step: int,
-    seed: int,
-) -> None:
-    _check_gradient(weight, ids, grad)
-    _check_state("sum_of_squares", sum_of_squares, weight)
-    _check_step(step, seed)
-    reference.adagrad_rows_(weight, sum_of_squares, ids, grad, lr, eps, weight_decay, step, seed)
+def update_rows_adagrad_(*arguments: Any) -> None:
+    _update_adagrad(*arguments, rowwise=False)
 
 
-def update_rows_rowwise_adagrad_(
-    weight: Tensor,
-    sum_of_squares: Tensor,
-    ids: Tensor,
-    grad: Tensor,
-    lr: float,
-    eps: float,
-    weight_decay: float,
-    step: int,
-    seed: int,
+def update_rows_rowwise_adagrad_(*arguments: Any) -> None:
+    _update_adagrad(*arguments, rowwise=True)
+
+
+def _update_adagrad(
+    weight: Tensor, sum_of_squares: Tensor, ids: Tensor, grad: Tensor, *rest: Any, rowwise: bool
 ) -> None:
     _check_gradient(weight, ids, grad)
-    _check_state("sum_of_squares", sum_of_squares, weight, rowwise=True)
+    _check_state("sum_of_squares", sum_of_squares, weight, rowwise=rowwise)
+    *_, step, seed = rest
     _check_step(step, seed)
-    reference.adagrad_rows_(weight, sum_of_squares, ids, grad, lr, eps, weight_decay, step, seed)
+    reference.adagrad_rows_(weight, sum_of_squares, ids, grad, *rest)
 
 
 def update_rows_adamw_(
