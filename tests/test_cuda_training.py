@@ -284,6 +284,12 @@ def test_what_the_message_advises_fits(dtype: torch.dtype, monkeypatch: pytest.M
             require_device_memory(*one_more, dtype, device)
 
 
+def test_what_does_not_fit_is_not_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (10**9, 16 * 10**9))
+    with pytest.raises(MemoryError, match=r"1\.0 GB free of 16\.0 GB: choose device cpu$"):
+        require_device_memory(1000, 112, torch.float32, torch.device("cuda"))
+
+
 def test_a_gpu_that_is_not_there_is_told_in_one_sentence() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")

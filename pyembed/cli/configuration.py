@@ -44,7 +44,7 @@ MACHINE = (
     Option(("--backend",), "backend", str, "auto|native|torch", "compiled kernels or PyTorch"),
     Option(("--device",), "device", str, "NAME", "as torch names it"),
     Option(("--table-dtype",), "table_dtype", str, "float32|bfloat16", "bfloat16 halves the memory of the tables"),
-    Option(("--write-back",), "write_back", str, "add|store", "on a GPU: add changes to rows, or store rows (faster)"),
+    Option(("--write-back",), "write_back", str, "add|store", "on a GPU: add changes to rows, or store rows"),
 )
 CORPUS = (
     Option(("--min-count", "--minCount"), "min_count", int, "N", "drop words that occur less often"),

@@ -24,7 +24,8 @@ ASSUMPTIONS = (
     "A scheduler issues one instruction a clock. One warp alone issues one in four clocks, which is how long dependent "
     "arithmetic takes: with fewer than four warps a scheduler, latency is the limit.",
     "Shared memory serves 128 bytes a clock to a multiprocessor, without bank conflicts.",
-    "Registers of a thread are those of gpu_kernels.md; every warp is a block of its own.",
+    "Registers of a thread are the most that the kernels may take, 168; gpu_kernels.md has what they do take. Every "
+    "warp is a block of its own.",
 )
 
 REGISTERS = 168

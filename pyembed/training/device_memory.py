@@ -23,17 +23,18 @@ def require_device_memory(rows: int, columns: int, dtype: torch.dtype, device: t
         return
     room = max(0, free - _BESIDE_TABLES)
     fitting_rows = room // (2 * columns * dtype.itemsize + _SAMPLING_BYTES_A_ROW)
-    options = [
-        f"max_final_vocab {fitting_rows:,} or a higher min_count",
-        f"vector_size {max(0, room - rows * _SAMPLING_BYTES_A_ROW) // (2 * rows * dtype.itemsize) // 16 * 16}",
-        "device cpu",
-    ]
-    if dtype == torch.float32:
+    fitting_columns = max(0, room - rows * _SAMPLING_BYTES_A_ROW) // (2 * rows * dtype.itemsize) // 16 * 16
+    options = ["device cpu"]
+    if fitting_columns > 0:
+        options.insert(0, f"vector_size {fitting_columns}")
+    if fitting_rows > 0:
+        options.insert(0, f"max_final_vocab {fitting_rows:,} or a higher min_count")
+    if dtype == torch.float32 and table + beside <= free:
         options.insert(0, f"table_dtype bfloat16 ({_gb(table + beside)})")
     raise MemoryError(
         f"two tables of {rows:,} rows and {columns} columns of {str(dtype).removeprefix('torch.')} need "
         f"{_gb(2 * table)}, training {_gb(beside)} beside them, {_gb(2 * table + beside)} in all; {device} has "
-        f"{_gb(free)} free of {_gb(total)}: choose {', '.join(options[:-1])}, or {options[-1]}"
+        f"{_gb(free)} free of {_gb(total)}: choose {', or '.join(filter(None, [', '.join(options[:-1]), options[-1]]))}"
     )
 
 

@@ -77,8 +77,8 @@ template <class Real>
 Tensor train_in_turn(const PairArguments& arguments, const Tensor& near, const Tables<Real>& tables, double lr,
                      int64_t warps) {
   Tensor total = torch::stable::new_zeros(near, {2}, ScalarType::Double);
-  const LaunchOptions options{arguments.stream(), warps, WriteBack::add};
-  require_success(launch_pair_step(arguments.pairs, tables, lr, options, total.mutable_data_ptr<double>()));
+  require_success(
+      launch_pair_step(arguments.pairs, tables, lr, warps, arguments.stream(), total.mutable_data_ptr<double>()));
   return total;
 }
 

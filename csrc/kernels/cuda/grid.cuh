@@ -44,7 +44,7 @@ struct WarpGrid {
 };
 
 // The grid that trains `items` with `warps` warps; 0: as many as the device holds at the same time. `kernel` takes
-// shared_bytes(warps a block) of dynamic shared memory.
+// shared_bytes of dynamic shared memory a block.
 template <class Kernel>
 cudaError_t warp_grid(Kernel kernel, int warps_a_block, size_t shared_bytes, int64_t warps, int64_t items,
                       WarpGrid* grid) {

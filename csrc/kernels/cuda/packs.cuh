@@ -75,15 +75,6 @@ PE_DEVICE Pack<Real, width> racing_load_pack(const Real* address) {
 }
 
 template <int width, class Real>
-PE_DEVICE void racing_store_pack(Real* address, const Pack<Real, width>& pack) {
-  if constexpr (width == 4) {
-    racing_store4(address, {pack.value[0], pack.value[1], pack.value[2], pack.value[3]});
-  } else {
-    for (int i = 0; i < width; ++i) racing_store(address + i, pack.value[i]);
-  }
-}
-
-template <int width, class Real>
 PE_DEVICE void atomic_add_pack(Real* address, const Pack<Real, width>& pack) {
   if constexpr (width == 4) {
     atomic_add4(address, {pack.value[0], pack.value[1], pack.value[2], pack.value[3]});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/grid.cuh"
+#include "kernels/cuda/lane_sums.cuh"
 #include "kernels/cuda/packs.cuh"
 #include "kernels/pair_math.h"
 #include "kernels/pairs.h"
@@ -21,27 +22,6 @@ template <bool races, int width, class Real>
 PE_DEVICE Pack<Real, width> read_pack(const Real* address) {
   if constexpr (races) return racing_load_pack<width>(address);
   return load_pack<width>(address);
-}
-
-// Sums of G values over the lanes of a warp, together: of each two lanes, one goes on with one half of the values.
-// Lane i holds the sum of value i / (kWarp / G) in the end.
-template <int G, class Real>
-PE_DEVICE Real sums_of_lanes(Real (&value)[G]) {
-  PE_UNROLL
-  for (int half = G / 2; half > 0; half /= 2) {
-    const int distance = half * (kWarp / G);
-    const bool upper = (lane_index() & distance) != 0;
-    PE_UNROLL
-    for (int i = 0; i < G / 2; ++i) {
-      if (i >= half) continue;
-      const Real given = upper ? value[i] : value[half + i], kept = upper ? value[half + i] : value[i];
-      value[i] = kept + __shfl_xor_sync(kAllLanes, given, distance);
-    }
-  }
-  PE_UNROLL
-  for (int distance = kWarp / G / 2; distance > 0; distance /= 2)
-    value[0] += __shfl_xor_sync(kAllLanes, value[0], distance);
-  return value[0];
 }
 
 // How many outputs of a pair lane / lanes speaks for: 0 for one that takes no part, and for one that stands before it,
@@ -149,7 +129,7 @@ class PairWalk {
         for (int p = 0; p < P; ++p) score[g] += dot(in_[p], out_[g][p]);
       }
     }
-    return sums_of_lanes<G>(score);
+    return transposed_sums<kWarp>(score);
   }
 
   // Adds size * row of each output to the change of the row of in_vectors, and changes the outputs.
@@ -171,7 +151,7 @@ class PairWalk {
         PE_UNROLL
         for (int g = 0; g < G; ++g) {
           add_scaled(change_[p], size[g], out_[g][p]);
-          if (present_[g]) fate_.change_out(out_row(g) + d, out_[g][p], size[g], in_[p]);
+          if (present_[g]) fate_.change_out(out_row(g) + d, size[g], in_[p]);
         }
         if (!Shape::stays) store_pack(change_row + d, change_[p]);
       }
@@ -187,7 +167,7 @@ class PairWalk {
         if (d >= D_) continue;
         fate_.keep_in(pair_, d, in_[p]);
         if (!Shape::stays) change_[p] = load_pack<width>(fate_.change_row(pair_) + d);
-        fate_.change_in(pair_, d, in_row_, in_[p], change_[p]);
+        fate_.change_in(pair_, d, in_row_, change_[p]);
       }
     }
   }

@@ -35,20 +35,18 @@ struct KeepScores {
     if (found.in_rows) store_pack(found.in_rows + pair * found.stride + column, in);
   }
   template <int width>
-  PE_DEVICE void change_out(Real*, const Pack<Real, width>&, Real, const Pack<Real, width>&) const {}
+  PE_DEVICE void change_out(Real*, Real, const Pack<Real, width>&) const {}
   template <int width>
-  PE_DEVICE void change_in(int64_t pair, int64_t column, Real*, const Pack<Real, width>&,
-                           const Pack<Real, width>& change) const {
+  PE_DEVICE void change_in(int64_t pair, int64_t column, Real*, const Pack<Real, width>& change) const {
     store_pack(change_row(pair) + column, change);
   }
 };
 
-// Training in place, while other warps do.
+// Training in place, while other warps do; what a row changes by is added, so that nothing is lost.
 template <class Real>
 struct TrainInPlace {
   static constexpr bool races = true;
   Real rate;
-  WriteBack write_back;
   Real* changes;  // [warps, stride], for rows that do not stay in registers
   int64_t stride;
   double loss = 0;
@@ -62,29 +60,16 @@ struct TrainInPlace {
   template <int width>
   PE_DEVICE void keep_in(int64_t, int64_t, const Pack<Real, width>&) const {}
 
-  // row += size * in, where `before` is what was read of the row.
+  // row += size * in
   template <int width>
-  PE_DEVICE void change_out(Real* row, const Pack<Real, width>& before, Real size, const Pack<Real, width>& in) const {
-    Pack<Real, width> changed{};
-    if (write_back == WriteBack::store) changed = before;
-    add_scaled(changed, size, in);
-    write<width>(row, changed);
+  PE_DEVICE void change_out(Real* row, Real size, const Pack<Real, width>& in) const {
+    Pack<Real, width> change{};
+    add_scaled(change, size, in);
+    atomic_add_pack<width>(row, change);
   }
   template <int width>
-  PE_DEVICE void change_in(int64_t, int64_t column, Real* row, const Pack<Real, width>& before,
-                           Pack<Real, width> change) const {
-    if (write_back == WriteBack::store) add_scaled(change, Real(1), before);
-    write<width>(row + column, change);
-  }
-
- private:
-  template <int width>
-  PE_DEVICE void write(Real* address, const Pack<Real, width>& pack) const {
-    if (write_back == WriteBack::store) {
-      racing_store_pack<width>(address, pack);
-    } else {
-      atomic_add_pack<width>(address, pack);
-    }
+  PE_DEVICE void change_in(int64_t, int64_t column, Real* row, const Pack<Real, width>& change) const {
+    atomic_add_pack<width>(row + column, change);
   }
 };
 
@@ -213,24 +198,24 @@ cudaError_t launch_add_to_in_rows(const PairScores<Real>& found, const SortedRow
 }
 
 template <class Real>
-cudaError_t launch_pair_step(const PairIds& pairs, const Tables<Real>& tables, double rate,
-                             const LaunchOptions& options, double* total) {
+cudaError_t launch_pair_step(const PairIds& pairs, const Tables<Real>& tables, double rate, int64_t warps, void* stream,
+                             double* total) {
   return with_shape<Real>(tables.dimensions, tables_hold_packs(tables), [&](auto shape, auto width) {
     using PairShape = decltype(shape);
     const auto kernel = train_pairs<PairShape, decltype(width)::value, Real>;
     WarpGrid grid{};
-    cudaError_t error = warp_grid(kernel, kPairWarps, 0, options.warps, pairs.count, &grid);
-    TrainInPlace<Real> fate{static_cast<Real>(rate), options.write_back, nullptr, padded_columns(tables.dimensions)};
-    const auto stream = static_cast<cudaStream_t>(options.stream);
+    cudaError_t error = warp_grid(kernel, kPairWarps, 0, warps, pairs.count, &grid);
+    TrainInPlace<Real> fate{static_cast<Real>(rate), nullptr, padded_columns(tables.dimensions)};
+    const auto on = static_cast<cudaStream_t>(stream);
     void* changes = nullptr;
     if (error == cudaSuccess && !PairShape::stays) {
-      const int64_t warps = grid.blocks * int64_t{grid.threads / kWarp};
-      error = cudaMallocAsync(&changes, static_cast<size_t>(warps * fate.stride) * sizeof(Real), stream);
+      const int64_t all_warps = grid.blocks * int64_t{grid.threads / kWarp};
+      error = cudaMallocAsync(&changes, static_cast<size_t>(all_warps * fate.stride) * sizeof(Real), on);
     }
     if (error != cudaSuccess) return error;
     fate.changes = static_cast<Real*>(changes);
     error = PE_LAUNCH(kernel, grid.blocks, grid.threads, 0, stream, pairs, tables, fate, total);
-    const cudaError_t freed = changes ? cudaFreeAsync(changes, stream) : cudaSuccess;
+    const cudaError_t freed = changes ? cudaFreeAsync(changes, on) : cudaSuccess;
     return error != cudaSuccess ? error : freed;
   });
 }
@@ -242,8 +227,7 @@ cudaError_t launch_pair_step(const PairIds& pairs, const Tables<Real>& tables, d
                                                     const SegmentScratch<Real>&, void*);                              \
   template cudaError_t launch_add_to_in_rows<Real>(const PairScores<Real>&, const SortedRows&, double,                \
                                                    const Tables<Real>&, const SegmentScratch<Real>&, void*);          \
-  template cudaError_t launch_pair_step<Real>(const PairIds&, const Tables<Real>&, double, const LaunchOptions&,      \
-                                              double*);
+  template cudaError_t launch_pair_step<Real>(const PairIds&, const Tables<Real>&, double, int64_t, void*, double*);
 PE_INSTANTIATE(float)
 PE_INSTANTIATE(double)
 #undef PE_INSTANTIATE

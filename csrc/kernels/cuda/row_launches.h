@@ -64,11 +64,11 @@ template <class Real>
 cudaError_t launch_add_to_in_rows(const PairScores<Real>& found, const SortedRows& sorted, double scale,
                                   const Tables<Real>& write, const SegmentScratch<Real>& scratch, void* stream);
 
-// Trains pairs in place, a warp a pair: one after the other where options say one warp. total: [2], the sum of losses
-// and the number of pairs are added to it.
+// Trains pairs in place, a warp a pair, by that many warps: 1, one after the other; 0, as many as the device holds.
+// total: [2], the sum of losses and the number of pairs are added to it.
 template <class Real>
-cudaError_t launch_pair_step(const PairIds& pairs, const Tables<Real>& tables, double rate,
-                             const LaunchOptions& options, double* total);
+cudaError_t launch_pair_step(const PairIds& pairs, const Tables<Real>& tables, double rate, int64_t warps, void* stream,
+                             double* total);
 
 // --- Rows of an embedding ---
 
