@@ -23,6 +23,7 @@ negatives of a window belong to its center and are shared by all its contexts, u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -542,54 +543,91 @@ def pair_step_(
 # ---------------------------------------------------------------------------------------------------------------------
 # 10. Rows of an embedding, and optimisers that change the rows alone that were looked up
 #
-# Row ids[...] of `weight` was looked up and received the gradient grad[..., :]. An id that stands several times is
-# touched once, by the sum g of its gradients. For each touched row w, with lr, eps, betas and weight_decay as those of
-# torch.optim:
+# Row ids[i] of `weight` was looked up and received a gradient: row i of grad, or, where rows of grad belong to bags of
+# several ids, factors[i] times row bags[i]. An id that stands several times is touched once, by
+#
+#     g = scale * the sum of its gradients
+#     g = g * min(1, clip_norm / |g|)          its norm over all D columns
+#
+# Rows that `frozen` marks stay as they are. For each other touched row w, with lr, eps, betas, momentum, nesterov and
+# weight_decay as those of torch.optim:
 #
 #     sgd                g = g + weight_decay * w
 #                        w = w - lr * g
+#     sgd, momentum,     g = g + weight_decay * w                                      (Sutskever et al. 2013)
+#     lazy               k = t - the step at which the row was last touched
+#                        b = momentum**k * b + g
+#                        w = w - lr * (g + momentum * b  if nesterov, else  b)
 #     adagrad            g = g + weight_decay * w                                      (Duchi et al. 2011)
 #                        s = s + g**2
 #                        w = w - lr * g / (sqrt(s) + eps)
 #     row-wise adagrad   as adagrad, with one s a row:                                 (Mudigere et al. 2022)
 #                        s = s + mean of g**2
-#     adamw, lazy        k = t - the step at which the row was last touched            (Loshchilov and Hutter 2019)
+#     adamw, lazy        k as above                                                    (Loshchilov and Hutter 2019)
 #                        m = beta1**k * m + (1 - beta1) * g
 #                        v = beta2**k * v + (1 - beta2) * g**2
-#                        w = (1 - lr * weight_decay)**k * w
+#                        w = exp(log_decay - the log_decay at which the row was last touched) * w
 #                            - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
 #
-# t counts the calls: 1, 2, ...; a row that was never touched was last touched at step 0. Rows that are not touched stay
-# as they are, and so does what the optimiser remembers of them.
+# t counts the calls: 1, 2, ...; a row that was never touched was last touched at step 0, where log_decay is 0. After t
+# steps log_decay is the sum of log(1 - lr * weight_decay) over them, each with its own lr. Rows that are not touched
+# stay as they are, and so does what the optimiser remembers of them.
 #
 # torch.optim.AdamW, which touches every row at every step, multiplies m by beta1, v by beta2 and w by 1 - lr *
-# weight_decay in a step without gradient; a touched row catches up with that, at the rate of the present step. It also
-# moves such a row along m; a lazy row does not move. So both agree where every row is touched at every step, and where
-# beta1 = 0.
+# weight_decay in a step without gradient; a touched row catches up with that. It also moves such a row along m; a lazy
+# row does not move. So both agree where every row is touched at every step, and where beta1 = 0. Momentum likewise.
 #
-# Tables of float16 and bfloat16 are computed with in float32, which is the type of their s, m and v, too. A float16 is
-# rounded to the nearest; a bfloat16 stochastically as in section 8, with bits that are drawn for the element:
+# Tables of float16 and bfloat16 are computed with in float32, which is the type of their b, s, m and v, too. A float16
+# is rounded to the nearest; a bfloat16 stochastically as in section 8, with bits that are drawn for the element:
 #     element d of row r takes 16 bits of random_words(seed, t, ROUNDING, r, d // 4): d % 4 = 0 the lower half of word
 #     0, 1 its upper half, 2 and 3 those of word 1
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+class RowGradients(NamedTuple):
+    """The gradient of what was looked up."""
+
+    ids: Tensor
+    """int32 or int64, of any shape; int[n] where there are bags."""
+    grad: Tensor
+    """[..., D], ids' shape, of the table's type; or [bags, D]."""
+    bags: Tensor | None = None
+    """[n], of the type of ids: the row of grad that is the gradient of each id."""
+    factors: Tensor | None = None
+    """[n], of the type that is computed with: what that row is multiplied by. None: 1."""
+    frozen: Tensor | None = None
+    """bool[V]: rows that stay as they are."""
+    scale: float = 1.0
+    clip_norm: float = math.inf
+    """Above 0: the largest norm of a row's gradient."""
+
+
 class TouchedRows(NamedTuple):
-    """The distinct rows of a batch, and their gradients."""
+    """The distinct rows of a batch that are not frozen, and their gradients."""
 
     ids: Tensor
     """int64[U], ascending."""
     weight: Tensor
     """[U, D], as they are."""
     gradient: Tensor
-    """[U, D], sums, in the type that is computed with."""
+    """[U, D], sums, scaled and clipped, in the type that is computed with."""
 
 
-def touched_rows(weight: Tensor, ids: Tensor, grad: Tensor) -> TouchedRows:
-    """weight: [V, D]; ids: int[...]; grad: [..., D]."""
-    touched, place = ids.flatten().long().unique(return_inverse=True)
+def touched_rows(weight: Tensor, given: RowGradients) -> TouchedRows:
+    """weight: [V, D]."""
+    ids, grad = given.ids.flatten().long(), given.grad.reshape(-1, weight.shape[1]).to(arithmetic_dtype(weight))
+    if given.bags is not None:
+        grad = grad[given.bags.long()]
+    if given.factors is not None:
+        grad = given.factors.flatten()[:, None] * grad
+    if given.frozen is not None:
+        free = ~given.frozen[ids]
+        ids, grad = ids[free], grad[free]
+    touched, place = ids.unique(return_inverse=True)
     rows = rows_of(weight, touched)
-    gradient = torch.zeros_like(rows).index_add_(0, place, grad.reshape(-1, weight.shape[1]).to(rows.dtype))
+    gradient = given.scale * torch.zeros_like(rows).index_add_(0, place, grad)
+    if given.clip_norm < math.inf:
+        gradient = gradient * (given.clip_norm / gradient.norm(dim=1, keepdim=True)).clamp(max=1.0)
     return TouchedRows(touched, rows, gradient)
 
 
@@ -608,17 +646,43 @@ def store_rows_(table: Tensor, ids: Tensor, rows: Tensor, seed: int, step: int) 
     table[ids] = rows.to(table.dtype)
 
 
-def sgd_rows_(weight: Tensor, ids: Tensor, grad: Tensor, lr: float, weight_decay: float, step: int, seed: int) -> None:
-    touched = touched_rows(weight, ids, grad)
+def missed_decay(factor: float, last_step: Tensor, step: int, like: Tensor) -> Tensor:
+    """factor ** (step - last_step), [U, 1], of like's type. last_step: int32[U]."""
+    return (factor ** (step - last_step).double()[:, None]).to(like.dtype)
+
+
+def sgd_rows_(weight: Tensor, given: RowGradients, lr: float, weight_decay: float, step: int, seed: int) -> None:
+    touched = touched_rows(weight, given)
     gradient = touched.gradient + weight_decay * touched.weight
     store_rows_(weight, touched.ids, touched.weight - lr * gradient, seed, step)
+
+
+def momentum_rows_(
+    weight: Tensor,
+    momentum_buffer: Tensor,
+    last_step: Tensor,
+    given: RowGradients,
+    lr: float,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+    step: int,
+    seed: int,
+) -> None:
+    """momentum_buffer: [V, D], b; last_step: int32[V]."""
+    touched = touched_rows(weight, given)
+    gradient = touched.gradient + weight_decay * touched.weight
+    decay = missed_decay(momentum, last_step[touched.ids], step, gradient)
+    buffer = decay * momentum_buffer[touched.ids] + gradient
+    momentum_buffer[touched.ids], last_step[touched.ids] = buffer, step
+    direction = gradient + momentum * buffer if nesterov else buffer
+    store_rows_(weight, touched.ids, touched.weight - lr * direction, seed, step)
 
 
 def adagrad_rows_(
     weight: Tensor,
     sum_of_squares: Tensor,
-    ids: Tensor,
-    grad: Tensor,
+    given: RowGradients,
     lr: float,
     eps: float,
     weight_decay: float,
@@ -626,7 +690,7 @@ def adagrad_rows_(
     seed: int,
 ) -> None:
     """sum_of_squares: [V, D], or [V] for row-wise adagrad."""
-    touched = touched_rows(weight, ids, grad)
+    touched = touched_rows(weight, given)
     gradient = touched.gradient + weight_decay * touched.weight
     squares = gradient**2 if sum_of_squares.dim() == 2 else (gradient**2).mean(1)
     sums = sum_of_squares[touched.ids] + squares
@@ -640,24 +704,23 @@ def adamw_rows_(
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
     last_step: Tensor,
-    ids: Tensor,
-    grad: Tensor,
+    last_log_decay: Tensor,
+    given: RowGradients,
     lr: float,
     beta1: float,
     beta2: float,
     eps: float,
-    weight_decay: float,
+    log_decay: float,
     step: int,
     seed: int,
 ) -> None:
-    """exp_avg, exp_avg_sq: [V, D], m and v; last_step: int32[V]."""
-    touched = touched_rows(weight, ids, grad)
-    elapsed = (step - last_step[touched.ids]).double()[:, None]
-    decay1, decay2, shrink = (
-        (factor**elapsed).to(touched.weight.dtype) for factor in (beta1, beta2, 1 - lr * weight_decay)
-    )
+    """exp_avg, exp_avg_sq: [V, D], m and v; last_step: int32[V]; last_log_decay: float64[V]."""
+    touched = touched_rows(weight, given)
+    decay1, decay2 = (missed_decay(beta, last_step[touched.ids], step, touched.weight) for beta in (beta1, beta2))
+    shrink = (log_decay - last_log_decay[touched.ids]).exp().to(touched.weight.dtype)[:, None]
     mean = decay1 * exp_avg[touched.ids] + (1 - beta1) * touched.gradient
     square = decay2 * exp_avg_sq[touched.ids] + (1 - beta2) * touched.gradient**2
-    exp_avg[touched.ids], exp_avg_sq[touched.ids], last_step[touched.ids] = mean, square, step
+    exp_avg[touched.ids], exp_avg_sq[touched.ids] = mean, square
+    last_step[touched.ids], last_log_decay[touched.ids] = step, log_decay
     direction = (mean / (1 - beta1**step)) / ((square / (1 - beta2**step)).sqrt() + eps)
     store_rows_(weight, touched.ids, shrink * touched.weight - lr * direction, seed, step)

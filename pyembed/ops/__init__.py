@@ -14,6 +14,7 @@ from pyembed.ops.row_calls import (
     lookup,
     update_rows_adagrad_,
     update_rows_adamw_,
+    update_rows_momentum_,
     update_rows_rowwise_adagrad_,
     update_rows_sgd_,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "status",
     "update_rows_adagrad_",
     "update_rows_adamw_",
+    "update_rows_momentum_",
     "update_rows_rowwise_adagrad_",
     "update_rows_sgd_",
 ]

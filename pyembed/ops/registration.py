@@ -23,9 +23,9 @@ _TABLES_IN_PLACE = "Tensor(a!) in_vectors, Tensor(b!) out_vectors"
 _PAIRS = "Tensor in_ids, Tensor out_ids"
 _RATE = "float lr_begin, float lr_end, int threads, str write_back, int frequent"
 _WEIGHT = "Tensor(a!) weight"
-_TOUCHED = "Tensor ids, Tensor grad"
+_GIVEN = "Tensor ids, Tensor grad, Tensor? bags, Tensor? factors, Tensor? frozen, float scale, float clip_norm"
 _STEP = "SymInt step, SymInt seed"
-_ADAGRAD = f"Tensor(b!) sum_of_squares, {_TOUCHED}, float lr, float eps, float weight_decay, {_STEP}"
+_ADAGRAD = f"Tensor(b!) sum_of_squares, {_GIVEN}, float lr, float eps, float weight_decay, {_STEP}"
 
 SCHEMAS = {
     "draw_windows": f"({_STREAM}) -> (Tensor, Tensor)",
@@ -43,11 +43,14 @@ SCHEMAS = {
     "pair_loss": f"({_TABLES}, {_PAIRS}) -> Tensor",
     "pair_loss_backward": f"(Tensor grad, {_TABLES}, {_PAIRS}) -> (Tensor, Tensor)",
     "lookup": "(Tensor weight, Tensor ids) -> Tensor",
-    "update_rows_sgd_": f"({_WEIGHT}, {_TOUCHED}, float lr, float weight_decay, {_STEP}) -> ()",
+    "update_rows_sgd_": f"({_WEIGHT}, {_GIVEN}, float lr, float weight_decay, {_STEP}) -> ()",
+    "update_rows_momentum_": f"({_WEIGHT}, Tensor(b!) momentum_buffer, Tensor(c!) last_step, {_GIVEN}, float lr,"
+    f" float momentum, bool nesterov, float weight_decay, {_STEP}) -> ()",
     "update_rows_adagrad_": f"({_WEIGHT}, {_ADAGRAD}) -> ()",
     "update_rows_rowwise_adagrad_": f"({_WEIGHT}, {_ADAGRAD}) -> ()",
-    "update_rows_adamw_": f"({_WEIGHT}, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) last_step, {_TOUCHED},"
-    f" float lr, float beta1, float beta2, float eps, float weight_decay, {_STEP}) -> ()",
+    "update_rows_adamw_": f"({_WEIGHT}, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) last_step,"
+    f" Tensor(e!) last_log_decay, {_GIVEN}, float lr, float beta1, float beta2, float eps, float log_decay, {_STEP})"
+    " -> ()",
     "simd_name": "(Tensor like) -> Tensor",
 }
 

@@ -17,6 +17,7 @@ from pyembed.ops.row_kernels import (
     lookup,
     update_rows_adagrad_,
     update_rows_adamw_,
+    update_rows_momentum_,
     update_rows_rowwise_adagrad_,
     update_rows_sgd_,
 )
@@ -251,6 +252,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
         cbow_loss_backward,
         lookup,
         update_rows_sgd_,
+        update_rows_momentum_,
         update_rows_adagrad_,
         update_rows_rowwise_adagrad_,
         update_rows_adamw_,

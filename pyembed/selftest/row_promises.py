@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pyembed import ops, reference
+from pyembed.reference import RowGradients
 from pyembed.selftest.cases import random_tables
 from pyembed.selftest.deviations import check, largest_difference, relative, unequal
 from pyembed.selftest.results import Check
@@ -62,26 +63,34 @@ def _lookup(device: str) -> float:
     return unequal([ops.lookup(weight.to(device), ids.to(device))], [weight[ids]])
 
 
-def _adagrad(weight: Tensor, states: list[Tensor], ids: Tensor, grad: Tensor, **options: Any) -> None:
-    ops.update_rows_adagrad_(weight, states[0], ids, grad, 0.01, **options)
+def _adagrad(weight: Tensor, states: list[Tensor], given: RowGradients, **options: Any) -> None:
+    ops.update_rows_adagrad_(weight, states[0], given, 0.01, **options)
 
 
-def _rowwise_adagrad(weight: Tensor, states: list[Tensor], ids: Tensor, grad: Tensor, **options: Any) -> None:
-    ops.update_rows_rowwise_adagrad_(weight, states[0], ids, grad, 0.01, **options)
+def _rowwise_adagrad(weight: Tensor, states: list[Tensor], given: RowGradients, **options: Any) -> None:
+    ops.update_rows_rowwise_adagrad_(weight, states[0], given, 0.01, **options)
 
 
-def _adamw(weight: Tensor, states: list[Tensor], ids: Tensor, grad: Tensor, **options: Any) -> None:
+def _adamw(weight: Tensor, states: list[Tensor], given: RowGradients, **options: Any) -> None:
     last_step = torch.ones(_ROWS, dtype=torch.int32, device=weight.device)
-    ops.update_rows_adamw_(weight, states[0], states[1], last_step, ids, grad, 0.01, step=3, **options)
+    last_log_decay = torch.full((_ROWS,), -1e-4, dtype=torch.float64, device=weight.device)
+    state = (states[0], states[1], last_step, last_log_decay)
+    ops.update_rows_adamw_(weight, *state, given, 0.01, log_decay=-3e-4, step=3, **options)
 
 
-def _sgd(weight: Tensor, _states: list[Tensor], ids: Tensor, grad: Tensor, **options: Any) -> None:
-    ops.update_rows_sgd_(weight, ids, grad, 0.01, **options)
+def _momentum(weight: Tensor, states: list[Tensor], given: RowGradients, **options: Any) -> None:
+    last_step = torch.ones(_ROWS, dtype=torch.int32, device=weight.device)
+    ops.update_rows_momentum_(weight, states[0], last_step, given, 0.01, step=3, **options)
+
+
+def _sgd(weight: Tensor, _states: list[Tensor], given: RowGradients, **options: Any) -> None:
+    ops.update_rows_sgd_(weight, given, 0.01, **options)
 
 
 _Update = Callable[..., None]
 _UPDATES: dict[str, tuple[_Update, list[tuple[int, ...]]]] = {
     "SGD": (_sgd, []),
+    "SGD with momentum": (_momentum, [(_ROWS, _DIMENSIONS)]),
     "Adagrad": (_adagrad, [(_ROWS, _DIMENSIONS)]),
     "row-wise Adagrad": (_rowwise_adagrad, [(_ROWS,)]),
     "AdamW": (_adamw, [(_ROWS, _DIMENSIONS)] * 2),
@@ -95,7 +104,7 @@ def _update(update: _Update, shapes: list[tuple[int, ...]], device: str) -> floa
     grad = torch.randn(_COUNT, _DIMENSIONS, generator=generator)
     states = [0.1 + torch.rand(shape, generator=generator) for shape in shapes]
     found = [tensor.to(device, copy=True) for tensor in (weight, *states)]
-    update(found[0], found[1:], ids.to(device), grad.to(device))
+    update(found[0], found[1:], RowGradients(ids.to(device), grad.to(device)))
     exact = [tensor.double() for tensor in (weight, *states)]
-    update(exact[0], exact[1:], ids, grad.double(), backend="torch")
+    update(exact[0], exact[1:], RowGradients(ids, grad.double()), backend="torch")
     return max(relative(one, other) for one, other in zip(found, exact, strict=True))
