@@ -54,8 +54,16 @@ class Kernels(NamedTuple):
         """The same; skips the test where they are not to be had."""
         if self.backend == "simt":
             require()
+        if self.backend == "native" and self.device == "cpu" and not ops.status().native:
+            pytest.skip(f"the compiled kernels are missing: {ops.status().reason}")
         return self
 
+
+CPU_KERNELS = [
+    pytest.param(Kernels("torch", "cpu"), id="torch"),
+    pytest.param(Kernels("native", "cpu"), id="native"),
+]
+"""Where the kernels of the CPU run, as CUDA_KERNELS."""
 
 CUDA_KERNELS = [
     pytest.param(Kernels("simt", "cpu"), id="simt"),

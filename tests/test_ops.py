@@ -18,7 +18,7 @@ from pyembed.config import Backend
 from pyembed.ops import registration
 from pyembed.ops.registration import SCHEMAS
 from pyembed.ops.torch_kernels import KERNELS
-from pyembed.reference import Draws, TokenBlock
+from pyembed.reference import Draws, RowGradients, TokenBlock
 
 BLOCK, DRAWS = random_block(12), draws_of(12, window=3, negative=3)
 
@@ -39,8 +39,10 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
     leaves = tuple(table.clone().requires_grad_() for table in tables)
     grad = torch.tensor(2.0, dtype=torch.float64)
     pairs = (torch.tensor([3, 3, 11]), torch.tensor([[1, 1], [0, 2], [11, 7]]))
-    touched = (pairs[0], torch.ones(3, 5).double())
-    moments = (*tables.copy(), torch.zeros(12, 5).double(), torch.zeros(12, dtype=torch.int32))
+    touched = (pairs[0], torch.ones(3, 5).double(), None, None, None, 0.5, 2.0)
+    frozen = torch.arange(12) == 7
+    bags = (*pairs[:1], torch.ones(2, 5).double(), torch.tensor([1, 0, 1]), torch.ones(3).double(), frozen, 1.0, 2.0)
+    last_step, last_log_decay = torch.zeros(12, dtype=torch.int32), torch.zeros(12).double()
     return {
         "draw_windows": stream,
         "skipgram_step_": (*tables, *stream, *lr),
@@ -55,10 +57,14 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
         "pair_loss": (*leaves, *pairs),
         "pair_loss_backward": (grad, *tables, *pairs),
         "lookup": (leaves[0], pairs[1]),
-        "update_rows_sgd_": (tables[0], *touched, 0.1, 0.01, 3, 1),
+        "update_rows_sgd_": (tables[0], *bags, 0.1, 0.01, 3, 1),
+        "update_rows_momentum_": (*tables.copy(), last_step, *touched, 0.1, 0.9, True, 0.01, 3, 1),
         "update_rows_adagrad_": (*tables.copy(), *touched, 0.1, 1e-10, 0.01, 3, 1),
         "update_rows_rowwise_adagrad_": (tables[0], torch.zeros(12).double(), *touched, 0.1, 1e-10, 0.01, 3, 1),
-        "update_rows_adamw_": (*moments, *touched, 0.1, 0.9, 0.99, 1e-8, 0.01, 3, 1),
+        "update_rows_adamw_": (
+            *(*tables.copy(), torch.zeros(12, 5).double(), last_step.clone(), last_log_decay),
+            *(*bags, 0.1, 0.9, 0.99, 1e-8, -0.01, 3, 1),
+        ),
         "simd_name": (torch.empty(0),),
     }
 
@@ -92,18 +98,23 @@ def test_every_op_has_a_torch_kernel_and_the_dispatcher_finds_one(name: str) -> 
         "pair_loss",
         "lookup",
         "update_rows_sgd_",
+        "update_rows_momentum_",
         "update_rows_adagrad_",
         "update_rows_rowwise_adagrad_",
         "update_rows_adamw_",
     ],
 )
 def test_functions_take_the_arguments_of_their_op(name: str) -> None:
-    """A function's block and draws are records; its backend is no argument of the op."""
-    records = {"block": TokenBlock, "draws": Draws}
+    """A function's block, draws and gradients are records; its backend is no argument of the op."""
+    records = {
+        "block": [field.name for field in fields(TokenBlock)],
+        "draws": [field.name for field in fields(Draws)],
+        "given": RowGradients._fields,
+    }
     taken = [
         field
         for parameter in inspect.signature(getattr(ops, name)).parameters
-        for field in ([f.name for f in fields(records[parameter])] if parameter in records else [parameter])
+        for field in records.get(parameter, [parameter])
     ]
     arguments = [argument.name for argument in getattr(torch.ops.pyembed, name).default._schema.arguments]
     assert sorted(taken) == sorted([*arguments, "backend"])

@@ -2,10 +2,9 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "binding/team.h"
-#include "binding/threads.h"
+#include "binding/workspace.h"
 #include "kernels/cpu_kernels.h"
 #include "kernels/pairs_plan.h"
 
@@ -13,35 +12,6 @@ namespace pyembed {
 
 inline const PairKernels<float>& pair_kernels(float) { return best_cpu_kernels().pairs; }
 inline const PairKernels<double>& pair_kernels(double) { return best_cpu_kernels().double_pairs; }
-
-// Memory that stays with the calling thread from one call to the next: fresh pages cost more than what is done in them.
-class Workspace {
- public:
-  // Room for count elements, aligned to 64 bytes. What room() gave before the last call of reserve() is lost.
-  template <class Element>
-  Element* room(int64_t count) {
-    const size_t begin = used_;
-    used_ += (static_cast<size_t>(count) * sizeof(Element) + 63) / 64 * 64;
-    return reinterpret_cast<Element*>(memory_ ? static_cast<char*>(memory_->get()) + begin : nullptr);
-  }
-
-  // Lays out what `layout` asks for, in memory that is large enough.
-  template <class Layout>
-  void reserve(const Layout& layout) {
-    used_ = 0;
-    layout(*this);
-    if (used_ <= size_) return;
-    memory_.reset();
-    memory_ = std::make_unique<Scratch>(used_);
-    size_ = used_;
-    used_ = 0;
-    layout(*this);
-  }
-
- private:
-  std::unique_ptr<Scratch> memory_;
-  size_t size_ = 0, used_ = 0;
-};
 
 // Adds rate * (label - sigmoid) * row of the other side, summed over all pairs, to `write`; returns the loss. The bits
 // of the result do not depend on the number of threads. aliased: the two tables of `write` share memory with each other

@@ -3,6 +3,7 @@
 
 #include "kernels/bfloat16.h"
 #include "kernels/pairs.h"
+#include "kernels/rows.h"
 #include "kernels/training.h"
 
 namespace pyembed {
@@ -33,6 +34,11 @@ struct CpuKernels {
 
   PairKernels<float> pairs;
   PairKernels<double> double_pairs;
+
+  RowKernels<float> rows;
+  RowKernels<double> double_rows;
+  RowKernels<Float16> float16_rows;
+  RowKernels<BFloat16> bfloat16_rows;
 };
 
 // The kernels of each instruction set; null where this build or this processor lacks it.

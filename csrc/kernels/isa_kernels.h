@@ -17,6 +17,7 @@
 #include "kernels/draw_negatives_simd.h"
 #include "kernels/pair_rows_simd.h"
 #include "kernels/pairs_simd.h"
+#include "kernels/row_steps.h"
 
 namespace pyembed::PE_ISA {
 
@@ -32,8 +33,19 @@ inline void draw_windows(const Draws& draws, uint64_t first, int64_t count, cons
 }
 
 constexpr CpuKernels entries(const char* name) {
-  return {name,         skipgram_step<float>, skipgram_step<BFloat16>, cbow_step<float>,      cbow_step<BFloat16>,
-          draw_windows, draw_negatives,       pair_entries<float>(),   pair_entries<double>()};
+  return {name,
+          skipgram_step<float>,
+          skipgram_step<BFloat16>,
+          cbow_step<float>,
+          cbow_step<BFloat16>,
+          draw_windows,
+          draw_negatives,
+          pair_entries<float>(),
+          pair_entries<double>(),
+          row_entries<float>(),
+          row_entries<double>(),
+          row_entries<Float16>(),
+          row_entries<BFloat16>()};
 }
 
 }  // namespace pyembed::PE_ISA

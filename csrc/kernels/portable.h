@@ -45,6 +45,15 @@
 #define PE_ROLLED
 #endif
 
+// Before a loop whose turns read nothing that other turns write.
+#if defined(__clang__)
+#define PE_INDEPENDENT PE_PRAGMA(clang loop vectorize(assume_safety))
+#elif defined(__GNUC__)
+#define PE_INDEPENDENT PE_PRAGMA(GCC ivdep)
+#else
+#define PE_INDEPENDENT
+#endif
+
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__)
 #define PE_X86 1
 #elif defined(__aarch64__)
@@ -70,6 +79,17 @@ PE_INLINE void prefetch_to_read(const void* address) {
   __asm__ volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(address)));
 #elif defined(__GNUC__)
   __builtin_prefetch(address, 0);
+#else
+  (void)address;
+#endif
+}
+
+// To the second-level cache, which may be asked for far more lines at a time than the first.
+PE_INLINE void prefetch_far(const void* address) {
+#if defined(PE_X86)
+  __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(address)));
+#elif defined(__GNUC__)
+  __builtin_prefetch(address, 0, 2);
 #else
   (void)address;
 #endif

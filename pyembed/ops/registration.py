@@ -54,9 +54,8 @@ SCHEMAS = {
     "simd_name": "(Tensor like) -> Tensor",
 }
 
-TORCH_ON_CPU = {"simd_name", "lookup", *(name for name in SCHEMAS if name.startswith("update_rows_"))}
-"""Ops whose PyTorch kernel is no fallback on the CPU: it is the one that is meant there, or asked about."""
-
+ASKED_ABOUT = "simd_name"
+"""The op whose PyTorch kernel is no fallback: it tells that it is in use."""
 
 _REMEDY = {"cpu": "with a C++ compiler at hand", "cuda": "with PYEMBED_BUILD_CUDA=1 and nvcc at hand"}
 
@@ -79,7 +78,7 @@ def _default(name: str) -> Callable[..., Any]:
     @wraps(kernel)
     def telling_kernel(*arguments: Any) -> Any:
         device = arguments[0].device.type
-        if device != "cpu" or (LOAD_ERROR is not None and name not in TORCH_ON_CPU):
+        if device != "cpu" or (LOAD_ERROR is not None and name != ASKED_ABOUT):
             warn_of_fallback(device)
         return kernel(*arguments)
 

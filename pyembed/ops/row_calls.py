@@ -10,7 +10,7 @@ reference.py section 10 defines them. Shapes and types that all of them share:
     seed    >= 0, of the rounding to bfloat16; it matters to no other type
 
 The gradients of a row are summed in the type that is computed with, the state's, in an order that depends on ids alone.
-Both devices take memory for a sorted copy of ids, a GPU for some partial sums too; rows must be dense, and a state
+Kernels take memory to bring equal ids together, a GPU also for some partial sums; rows must be dense, and a state
 contiguous. Each op raises RuntimeError where an argument is out of range: the message says which, what was expected and
 what was found; nothing has changed then.
 """

@@ -70,20 +70,28 @@ void check_close(const std::vector<Real>& found, const std::vector<double>& expe
 
 // --- Rows ---
 
-// Steps the optimiser on a table whose rows lie apart, behind a row that is none of its own.
+// Steps the optimiser on a table whose rows lie apart, behind a row that is none of its own. Two neighbouring entries
+// share a row of the gradient.
 void check_update(const RowStep& step, const std::vector<int32_t>& ids, int64_t D, std::mt19937& random) {
   constexpr int64_t V = 40, kPadding = 4;
   const int64_t stride = D + kPadding;
   const auto at = [&](int64_t row, int64_t d) { return static_cast<size_t>((1 + row) * stride + d); };
-  const auto gradient = random_values<float>(ids.size() * static_cast<size_t>(D), 1, random);
+  const auto gradient = random_values<float>((ids.size() + 1) / 2 * static_cast<size_t>(D), 1, random);
+  const auto factors = random_values<float>(ids.size(), 1, random);
+  std::vector<int32_t> bags(ids.size());
+  for (size_t i = 0; i < bags.size(); ++i) bags[i] = static_cast<int32_t>(i / 2);
   const auto before = random_values<float>(static_cast<size_t>((1 + V) * stride), 1, random);
   std::vector<double> expected(before.begin(), before.end()), sums(static_cast<size_t>(V), 0.5);
   for (int64_t row = 0; row < V; ++row) {
     if (std::find(ids.begin(), ids.end(), row) == ids.end()) continue;
     std::vector<double> sum(static_cast<size_t>(D));
     for (size_t i = 0; i < ids.size(); ++i) {
-      for (size_t d = 0; ids[i] == row && d < sum.size(); ++d) sum[d] += gradient[i * sum.size() + d];
+      for (size_t d = 0; ids[i] == row && d < sum.size(); ++d) {
+        sum[d] += static_cast<double>(factors[i]) * gradient[i / 2 * sum.size() + d];
+      }
     }
+    const double norm = step.scale * std::sqrt(std::inner_product(sum.begin(), sum.end(), sum.begin(), 0.0));
+    for (double& value : sum) value *= step.scale * std::min(1.0, step.clip_norm / norm);
     double rate = step.lr;
     if (step.optimizer == Optimizer::rowwise_adagrad) {
       double& squares = sums[static_cast<size_t>(row)];
@@ -98,13 +106,24 @@ void check_update(const RowStep& step, const std::vector<int32_t>& ids, int64_t 
     std::vector<float> table = before, state(static_cast<size_t>(V), 0.5f);
     const Sorted<float> sorted(ids, D);
     TrainedRows<float> rows{table.data() + stride, stride, D};
-    rows.sum = state.data();
-    check_launched(launch_update_rows(rows, sorted.rows, gradient.data(), D, step, sorted.scratch, nullptr));
+    rows.squares = state.data();
+    const EntryGradients<float> given{gradient.data(), bags.data(), factors.data()};
+    check_launched(launch_update_rows(rows, sorted.rows, given, step, sorted.scratch, nullptr));
     check_close(table, expected, 1e-4);
     for (size_t row = 0; row < state.size(); ++row) CHECK(std::fabs(state[row] - sums[row]) < 1e-4 * sums[row]);
     if (seed == 0) first = table;
     CHECK(table == first);
   }
+}
+
+void test_frozen_rows_are_left_out_and_bad_ids_counted() {
+  const std::vector<int64_t> ids{0, 3, 1, 4, -1, 3, int64_t{1} << 32};
+  const bool frozen[] = {true, false, false, true};
+  std::vector<int32_t> narrow(ids.size());
+  int32_t bad = 0;
+  check_launched(launch_narrow_ids(ids.data(), 7, 4, frozen, narrow.data(), &bad, nullptr));
+  CHECK(bad == 3);
+  CHECK(narrow[0] == -1 && narrow[1] == -1 && narrow[2] == 1 && narrow[5] == -1);
 }
 
 void test_sums_of_rows_lose_nothing_whatever_runs_first() {
@@ -114,8 +133,13 @@ void test_sums_of_rows_lose_nothing_whatever_runs_first() {
       if (D > 64 && count > 200) continue;
       if (quick && (D > 7 || count > 31)) continue;
       const std::vector<int32_t> ids = random_ids(count, 40, random);
-      check_update({Optimizer::sgd, 0.5, 0, 0, 0, 0, 1, 0}, ids, D, random);
-      check_update({Optimizer::rowwise_adagrad, 0.5, 0, 1e-3, 0, 0, 1, 0}, ids, D, random);
+      for (const double clip_norm : {HUGE_VAL, 1.0}) {
+        RowStep step{Optimizer::sgd, 0.5, 0.5, clip_norm, 1};
+        check_update(step, ids, D, random);
+        step.optimizer = Optimizer::rowwise_adagrad;
+        step.eps = 1e-3;
+        check_update(step, ids, D, random);
+      }
     }
   }
 }
@@ -255,6 +279,7 @@ void test_exact_steps_are_the_same_bits_whatever_runs_first() {
 
 int main(int count, char** arguments) {
   pyembed::quick = count > 1 && std::string(arguments[1]) == "quick";
+  pyembed::test_frozen_rows_are_left_out_and_bad_ids_counted();
   pyembed::test_sums_of_rows_lose_nothing_whatever_runs_first();
   pyembed::test_pairs_in_place_in_every_shape();
   pyembed::test_warps_that_share_rows_race_only_where_they_say_so();

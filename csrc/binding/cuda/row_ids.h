@@ -15,6 +15,7 @@ struct GivenIds {
   const Tensor& ids;  // int32 or int64, contiguous
   int64_t rows;       // of the table
   const char* name;
+  const bool* left_out = nullptr;  // [rows], of ids that become -1
 };
 
 // Raises the error of the first bad id, where the device counted any. bad: int32[n].
@@ -23,24 +24,24 @@ void require_good_ids(const std::array<GivenIds, n>& given, const Tensor& bad) {
   const Tensor counts = on_host(bad);
   for (size_t i = 0; i < n; ++i) {
     if (counts.const_data_ptr<int32_t>()[i] == 0) continue;
-    const auto& [ids, rows, name] = given[i];
+    const auto& [ids, rows, name, left_out] = given[i];
     const Tensor seen = on_host(ids);
     if (ids.scalar_type() == ScalarType::Int) refuse_first_bad(seen.const_data_ptr<int32_t>(), ids, rows, name);
     refuse_first_bad(seen.const_data_ptr<int64_t>(), ids, rows, name);
   }
 }
 
-// All given ids as int32, with none among them that points beyond its table. Waits for the device once.
+// All given ids as int32; none among them points beyond its table. Waits for the device once.
 template <size_t n>
 std::array<Tensor, n> checked_ids(const std::array<GivenIds, n>& given, void* stream) {
   std::array<Tensor, n> narrow;
   Tensor bad = torch::stable::new_zeros(given[0].ids, {static_cast<int64_t>(n)}, ScalarType::Int);
   for (size_t i = 0; i < n; ++i) {
-    const auto& [ids, rows, name] = given[i];
+    const auto& [ids, rows, name, left_out] = given[i];
     narrow[i] = torch::stable::new_empty(ids, {ids.numel()}, ScalarType::Int);
-    const auto check = [&](auto id) {
+    const auto check = [&, &ids = ids, &rows = rows, &left_out = left_out](auto id) {
       using Id = decltype(id);
-      require_success(launch_narrow_ids(ids.template const_data_ptr<Id>(), ids.numel(), rows,
+      require_success(launch_narrow_ids(ids.template const_data_ptr<Id>(), ids.numel(), rows, left_out,
                                         narrow[i].template mutable_data_ptr<int32_t>(),
                                         bad.template mutable_data_ptr<int32_t>() + i, stream));
     };

@@ -116,12 +116,13 @@ struct AddToRows {
   Real* table;
   int64_t stride;
 
-  PE_DEVICE bool measures() const { return false; }
+  PE_DEVICE int measures() const { return 0; }
   template <int width>
-  PE_DEVICE Real measure(int64_t, int64_t, const Pack<Real, width>&) const {
+  PE_DEVICE Real measure(int, int64_t, int64_t, const Pack<Real, width>&, const Scales&) const {
     return 0;
   }
-  PE_DEVICE Scales scales(int64_t, Real) const { return {}; }
+  PE_DEVICE Scales scales(int64_t) const { return {}; }
+  PE_DEVICE void take(int, int64_t, Real, Scales&) const {}
   template <int width>
   PE_DEVICE void change(int64_t row, int64_t column, Pack<Real, width> sum, const Scales&) const {
     Real* const address = table + row * stride + column;

@@ -3,16 +3,18 @@
 #pragma once
 
 #include "kernels/cuda/launches.h"
-#include "kernels/float16.h"
 #include "kernels/pairs.h"
+#include "kernels/row_math.h"
 
 namespace pyembed {
 
 // --- Ids ---
 
-// narrow [count] becomes ids as int32; how many are not below `rows` is added to bad [1]. Id: int32_t or int64_t.
+// narrow [count] becomes ids as int32; how many are not below `rows` is added to bad [1]. left_out: bool[rows], of ids
+// that become -1; null: none does. Id: int32_t or int64_t.
 template <class Id>
-cudaError_t launch_narrow_ids(const Id* ids, int64_t count, int64_t rows, int32_t* narrow, int32_t* bad, void* stream);
+cudaError_t launch_narrow_ids(const Id* ids, int64_t count, int64_t rows, const bool* left_out, int32_t* narrow,
+                              int32_t* bad, void* stream);
 
 // --- Sums of rows that belong to the same row of a table ---
 
@@ -78,33 +80,10 @@ template <class Id>
 cudaError_t launch_lookup(const void* table, int64_t table_rows, int64_t table_stride_bytes, int64_t row_bytes,
                           const Id* ids, int64_t count, void* rows, int32_t* bad, void* stream);
 
-enum class Optimizer { sgd, rowwise_adagrad, adagrad, adamw };
-
-// A step of an optimiser, as reference.py section 10 defines it.
-struct RowStep {
-  Optimizer optimizer;
-  double lr, weight_decay, eps;
-  double beta1, beta2;  // of adamw
-  int64_t step;         // 1, 2, ...
-  uint64_t seed;        // of the rounding to bfloat16
-};
-
-// A table, and what its optimiser remembers of it.
+// Changes the rows that `sorted` names, each by the sum of its entries' gradients. Rows of grad lie side by side.
 template <class Element>
-struct TrainedRows {
-  Element* weight;  // [V, D]
-  int64_t stride;
-  int64_t dimensions;
-  Arithmetic<Element>* sum = nullptr;         // adagrad [V, D], row-wise adagrad [V]
-  Arithmetic<Element>* exp_avg = nullptr;     // adamw [V, D]
-  Arithmetic<Element>* exp_avg_sq = nullptr;  // adamw [V, D]
-  int32_t* last_step = nullptr;               // adamw [V]
-};
-
-// Changes the rows that `sorted` names, each by the sum of its entries: rows of gradient, [*, D].
-template <class Element>
-cudaError_t launch_update_rows(const TrainedRows<Element>& table, const SortedRows& sorted, const Element* gradient,
-                               int64_t gradient_stride, const RowStep& step,
+cudaError_t launch_update_rows(const TrainedRows<Element>& table, const SortedRows& sorted,
+                               const EntryGradients<Element>& given, const RowStep& step,
                                const SegmentScratch<Arithmetic<Element>>& scratch, void* stream);
 
 }  // namespace pyembed

@@ -14,11 +14,13 @@ PE_DEVICE bool is_row(Id id, int64_t rows) {
 }
 
 template <class Id>
-__global__ void narrow_ids(const Id* ids, int64_t count, int64_t rows, int32_t* narrow, int32_t* bad) {
+__global__ void narrow_ids(const Id* ids, int64_t count, int64_t rows, const bool* left_out, int32_t* narrow,
+                           int32_t* bad) {
   for (int64_t i = thread_number(); i < count; i += thread_count()) {
     const Id id = ids[i];
-    narrow[i] = static_cast<int32_t>(id);
-    if (!is_row(id, rows)) atomicAdd(bad, 1);
+    const bool good = is_row(id, rows);
+    if (!good) atomicAdd(bad, 1);
+    narrow[i] = good && left_out && left_out[id] ? -1 : static_cast<int32_t>(id);
   }
 }
 
@@ -37,35 +39,18 @@ __global__ void lookup(const Unit* table, int64_t table_rows, int64_t stride, in
   }
 }
 
-// What a step computes with, once for all rows.
-template <class Real>
-struct Coefficients {
-  Optimizer optimizer;
-  Real lr, weight_decay, eps;
-  Real new_share1, new_share2;             // 1 - beta
-  Real bias1, root_of_bias2;               // 1 - beta1^t, sqrt(1 - beta2^t)
-  double log_beta1, log_beta2, log_decay;  // of what a step without gradient multiplies by
-  int64_t step;
-  uint64_t seed;
-};
+// Entries whose gradients are rows of grad, which several may share.
+template <class ElementType>
+struct GradientRows {
+  using Element = ElementType;
+  EntryGradients<Element> given;
+  int64_t stride;
 
-template <class Real>
-Coefficients<Real> coefficients(const RowStep& step) {
-  const auto t = static_cast<double>(step.step);
-  return {step.optimizer,
-          static_cast<Real>(step.lr),
-          static_cast<Real>(step.weight_decay),
-          static_cast<Real>(step.eps),
-          static_cast<Real>(1 - step.beta1),
-          static_cast<Real>(1 - step.beta2),
-          static_cast<Real>(1 - std::pow(step.beta1, t)),
-          static_cast<Real>(std::sqrt(1 - std::pow(step.beta2, t))),
-          std::log(step.beta1),
-          std::log(step.beta2),
-          std::log1p(-step.lr * step.weight_decay),
-          step.step,
-          step.seed};
-}
+  PE_DEVICE Entry<Element> entry(int64_t place) const {
+    return {given.grad + (given.bags ? given.bags[place] : place) * stride,
+            given.factors ? given.factors[place] : Arithmetic<Element>(1)};
+  }
+};
 
 // Stores a pack of a row: as it is, rounded to the nearest, or stochastically with bits of the element's own.
 template <int width, class Real>
@@ -99,87 +84,70 @@ template <class Element, int width>
 struct UpdateRows {
   using Real = Arithmetic<Element>;
   using Columns = Pack<Real, width>;
-
-  // Of one row.
-  struct Scales {
-    Real rate;                    // row-wise adagrad's
-    Real sum;                     // row-wise adagrad's, new
-    Real decay1, decay2, shrink;  // adamw's
-  };
+  using Scales = RowScales<Real>;
 
   TrainedRows<Element> table;
   Coefficients<Real> with;
 
-  PE_DEVICE bool measures() const { return with.optimizer == Optimizer::rowwise_adagrad; }
+  PE_DEVICE Element* weight(int64_t row, int64_t column) const { return table.weight + row * table.stride + column; }
 
-  // The gradient with the weight decay that is a part of it: of all optimisers but adamw.
-  PE_DEVICE Columns decayed(int64_t row, int64_t column, Columns gradient) const {
-    add_scaled(gradient, with.weight_decay, load_pack<width>(table.weight + row * table.stride + column));
-    return gradient;
-  }
+  // The norm, where gradients are clipped, and then what row-wise adagrad adds up.
+  PE_DEVICE int measures() const { return with.clips + (with.optimizer == Optimizer::rowwise_adagrad); }
 
-  PE_DEVICE Real measure(int64_t row, int64_t column, const Columns& sum) const {
-    const Columns gradient = decayed(row, column, sum);
-    return dot(gradient, gradient);
-  }
+  PE_DEVICE bool clips_now(int measure) const { return with.clips && measure == 0; }
 
-  PE_DEVICE Scales scales(int64_t row, Real sum_of_squares) const {
-    Scales scales{with.lr, 0, 1, 1, 1};
-    if (with.optimizer == Optimizer::rowwise_adagrad) {
-      scales.sum = table.sum[row] + sum_of_squares / static_cast<Real>(table.dimensions);
-      scales.rate = with.lr / (std::sqrt(scales.sum) + with.eps);
-    } else if (with.optimizer == Optimizer::adamw) {
-      const auto steps = static_cast<double>(with.step - table.last_step[row]);
-      scales.decay1 = std::exp(static_cast<Real>(steps * with.log_beta1));
-      scales.decay2 = std::exp(static_cast<Real>(steps * with.log_beta2));
-      scales.shrink = std::exp(static_cast<Real>(steps * with.log_decay));
+  PE_DEVICE Scales scales(int64_t row) const { return scales_of_row(with, table.last_step, table.last_log_decay, row); }
+
+  PE_DEVICE Real measure(int measure, int64_t row, int64_t column, const Columns& sum, const Scales& scales) const {
+    if (clips_now(measure)) return dot(sum, sum);
+    const Columns old = load_pack<width>(weight(row, column));
+    Real squares = 0;
+    for (int i = 0; i < width; ++i) {
+      const Real gradient = decayed(with, scales, sum.value[i], old.value[i]);
+      squares += gradient * gradient;
     }
-    return scales;
+    return squares;
+  }
+
+  PE_DEVICE void take(int measure, int64_t row, Real sum, Scales& scales) const {
+    if (clips_now(measure)) {
+      clip(with, sum, scales);
+    } else {
+      set_rowwise_rate(with, sum, table.squares[row], table.dimensions, scales);
+    }
   }
 
   PE_DEVICE void change(int64_t row, int64_t column, const Columns& sum, const Scales& scales) const {
-    Element* const address = table.weight + row * table.stride + column;
-    Columns weight = load_pack<width>(address);
+    switch (with.optimizer) {
+      case Optimizer::momentum:
+        return step<Optimizer::momentum>(row, column, sum, scales);
+      case Optimizer::adagrad:
+        return step<Optimizer::adagrad>(row, column, sum, scales);
+      case Optimizer::adamw:
+        return step<Optimizer::adamw>(row, column, sum, scales);
+      default:
+        return step<Optimizer::sgd>(row, column, sum, scales);
+    }
+  }
+
+  template <Optimizer optimizer>
+  PE_DEVICE void step(int64_t row, int64_t column, const Columns& sum, const Scales& scales) const {
     const int64_t state = row * table.dimensions + column;
-    if (with.optimizer == Optimizer::adamw) {
-      step_adamw(weight, sum, state, scales);
-    } else {
-      Columns gradient = sum;
-      add_scaled(gradient, with.weight_decay, weight);
-      if (with.optimizer == Optimizer::adagrad) {
-        step_adagrad(weight, gradient, state);
-      } else {
-        add_scaled(weight, -scales.rate, gradient);
-      }
-    }
-    store_rounded<width>(address, weight, with.seed, with.step, row, column);
-  }
-
-  PE_DEVICE void step_adagrad(Columns& weight, const Columns& gradient, int64_t state) const {
-    Columns sum = load_pack<width>(table.sum + state);
+    Columns changed = load_pack<width>(weight(row, column)), average{}, squares{};
+    if constexpr (kAverages<optimizer>) average = load_pack<width>(table.average + state);
+    if constexpr (kSquares<optimizer>) squares = load_pack<width>(table.squares + state);
     for (int i = 0; i < width; ++i) {
-      sum.value[i] += gradient.value[i] * gradient.value[i];
-      weight.value[i] -= with.lr * gradient.value[i] / (std::sqrt(sum.value[i]) + with.eps);
+      step_element<optimizer>(with, scales, sum.value[i], changed.value[i], average.value[i], squares.value[i]);
     }
-    store_pack(table.sum + state, sum);
-  }
-
-  PE_DEVICE void step_adamw(Columns& weight, const Columns& gradient, int64_t state, const Scales& scales) const {
-    Columns mean = load_pack<width>(table.exp_avg + state), square = load_pack<width>(table.exp_avg_sq + state);
-    for (int i = 0; i < width; ++i) {
-      const Real g = gradient.value[i];
-      mean.value[i] = scales.decay1 * mean.value[i] + with.new_share1 * g;
-      square.value[i] = scales.decay2 * square.value[i] + with.new_share2 * g * g;
-      const Real direction = mean.value[i] / with.bias1 / (std::sqrt(square.value[i]) / with.root_of_bias2 + with.eps);
-      weight.value[i] = scales.shrink * weight.value[i] - with.lr * direction;
-    }
-    store_pack(table.exp_avg + state, mean);
-    store_pack(table.exp_avg_sq + state, square);
+    if constexpr (kAverages<optimizer>) store_pack(table.average + state, average);
+    if constexpr (kSquares<optimizer>) store_pack(table.squares + state, squares);
+    store_rounded<width>(weight(row, column), changed, with.seed, with.step, row, column);
   }
 
   PE_DEVICE void finish(int64_t row, const Scales& scales) const {
-    if (with.optimizer == Optimizer::rowwise_adagrad) table.sum[row] = scales.sum;
-    if (with.optimizer == Optimizer::adamw) table.last_step[row] = static_cast<int32_t>(with.step);
+    if (with.optimizer == Optimizer::rowwise_adagrad) table.squares[row] = scales.squares;
+    if (table.last_step) table.last_step[row] = static_cast<int32_t>(with.step);
+    if (table.last_log_decay) table.last_log_decay[row] = with.log_decay;
   }
 };
 
@@ -200,8 +168,10 @@ int64_t segment_slots(int64_t count) {
 }
 
 template <class Id>
-cudaError_t launch_narrow_ids(const Id* ids, int64_t count, int64_t rows, int32_t* narrow, int32_t* bad, void* stream) {
-  return PE_LAUNCH(narrow_ids<Id>, blocks_for(count), kBlockThreads, 0, stream, ids, count, rows, narrow, bad);
+cudaError_t launch_narrow_ids(const Id* ids, int64_t count, int64_t rows, const bool* left_out, int32_t* narrow,
+                              int32_t* bad, void* stream) {
+  return PE_LAUNCH(narrow_ids<Id>, blocks_for(count), kBlockThreads, 0, stream, ids, count, rows, left_out, narrow,
+                   bad);
 }
 
 template <class Id>
@@ -225,16 +195,15 @@ cudaError_t launch_lookup(const void* table, int64_t table_rows, int64_t table_s
 }
 
 template <class Element>
-cudaError_t launch_update_rows(const TrainedRows<Element>& table, const SortedRows& sorted, const Element* gradient,
-                               int64_t gradient_stride, const RowStep& step,
+cudaError_t launch_update_rows(const TrainedRows<Element>& table, const SortedRows& sorted,
+                               const EntryGradients<Element>& given, const RowStep& step,
                                const SegmentScratch<Arithmetic<Element>>& scratch, void* stream) {
   using Real = Arithmetic<Element>;
-  const DenseRows<Element> entries{gradient, gradient_stride, Real(1)};
   const int64_t D = table.dimensions;
+  const GradientRows<Element> entries{given, D};
   const bool packs = D % kPackWidth<Element> == 0 && holds_packs(table.weight, table.stride) &&
-                     holds_packs(gradient, gradient_stride) &&
-                     (step.optimizer == Optimizer::rowwise_adagrad || state_holds_packs(table.sum, D)) &&
-                     state_holds_packs(table.exp_avg, D) && state_holds_packs(table.exp_avg_sq, D);
+                     holds_packs(given.grad, D) && state_holds_packs(table.average, D) &&
+                     (step.optimizer == Optimizer::rowwise_adagrad || state_holds_packs(table.squares, D));
   const auto run = [&](auto width) {
     constexpr int columns = decltype(width)::value;
     const UpdateRows<Element, columns> update{table, coefficients<Real>(step)};
@@ -244,16 +213,16 @@ cudaError_t launch_update_rows(const TrainedRows<Element>& table, const SortedRo
 }
 
 #define PE_INSTANTIATE(Id)                                                                                            \
-  template cudaError_t launch_narrow_ids<Id>(const Id*, int64_t, int64_t, int32_t*, int32_t*, void*);                 \
+  template cudaError_t launch_narrow_ids<Id>(const Id*, int64_t, int64_t, const bool*, int32_t*, int32_t*, void*);    \
   template cudaError_t launch_lookup<Id>(const void*, int64_t, int64_t, int64_t, const Id*, int64_t, void*, int32_t*, \
                                          void*);
 PE_INSTANTIATE(int32_t)
 PE_INSTANTIATE(int64_t)
 #undef PE_INSTANTIATE
 
-#define PE_INSTANTIATE(Element)                                                                                    \
-  template cudaError_t launch_update_rows<Element>(const TrainedRows<Element>&, const SortedRows&, const Element*, \
-                                                   int64_t, const RowStep&,                                        \
+#define PE_INSTANTIATE(Element)                                                                    \
+  template cudaError_t launch_update_rows<Element>(const TrainedRows<Element>&, const SortedRows&, \
+                                                   const EntryGradients<Element>&, const RowStep&, \
                                                    const SegmentScratch<Arithmetic<Element>>&, void*);
 PE_INSTANTIATE(float)
 PE_INSTANTIATE(double)

@@ -143,20 +143,21 @@ __global__ void sum_segments(SortedRows sorted, int tile_size, int lanes, int64_
       const Run run = next_run(heads, tile.row, lanes, size, open_left, open_right);
       const bool whole = run.row >= 0 && !run.open;
       Pack<Real, width> sum{};
-      Real measure = 0;
-      if (sink.measures()) {
+      typename Sink::Scales scales{};
+      if (whole) scales = sink.scales(run.row);
+      for (int m = 0; m < sink.measures(); ++m) {
+        Real measure = 0;
         for (int64_t column = lane_column; column - lane_column < dimensions; column += span) {
-          sum = tile.template sum<width>(run, column, dimensions);
-          if (whole && column < dimensions) measure += sink.measure(run.row, column, sum);
+          if (m == 0 || dimensions > span) sum = tile.template sum<width>(run, column, dimensions);
+          if (whole && column < dimensions) measure += sink.measure(m, run.row, column, sum, scales);
         }
         for (int distance = lanes / 2; distance > 0; distance /= 2) {
           measure += __shfl_xor_sync(kAllLanes, measure, distance);
         }
+        if (whole) sink.take(m, run.row, measure, scales);
       }
-      typename Sink::Scales scales{};
-      if (whole) scales = sink.scales(run.row, measure);
       for (int64_t column = lane_column; column - lane_column < dimensions; column += span) {
-        const bool known = sink.measures() && dimensions <= span;
+        const bool known = sink.measures() > 0 && dimensions <= span;
         if (!known) sum = tile.template sum<width>(run, column, dimensions);
         if (column >= dimensions) continue;
         if (whole) sink.change(run.row, column, sum, scales);
