@@ -20,10 +20,13 @@ FLOORS = [
     {"demo", "bench"},
     {"models"},
     {"training", "vectors"},
-    {"nn", "corpus"},
+    {"optim"},
+    {"nn"},
+    {"corpus"},
     {"ops"},
     {"reference"},
-    {"config", "files", "_version", "_C", "_text"},
+    {"config", "files"},
+    {"_version", "_C", "_text"},
 ]
 """From the top; a room imports from lower floors only. pyembed/__init__.py stands outside: it says where names live."""
 HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}

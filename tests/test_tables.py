@@ -82,6 +82,15 @@ def test_extreme_exponents_leave_only_the_extreme_words(exponent: float) -> None
     assert [float(probability) for probability in implied(table)] == pytest.approx(expected, abs=2**-30)
 
 
+@given(COUNTS, st.floats(1e-9, 1e9))
+def test_weights_may_be_in_any_unit(counts: list[int], unit: float) -> None:
+    weights = np.array(counts) * unit
+    for probability, expected in zip(
+        implied(alias_table(weights, 0.75)), implied(alias_table(counts_of(*counts), 0.75)), strict=True
+    ):
+        assert abs(probability - expected) <= Fraction(1, 2**31)
+
+
 def test_equal_counts_are_drawn_equally() -> None:
     assert implied(alias_table(counts_of(7, 7, 7, 7), 0.75)) == pytest.approx([0.25] * 4, abs=2**-31)
 

@@ -39,11 +39,12 @@ def frequent_words(
     return int(np.count_nonzero(kept > share * kept.sum()))
 
 
-def alias_table(counts: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[np.int32]:
+def alias_table(counts: npt.NDArray[np.int64] | npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.int32]:
     """The noise distribution, proportional to counts ** exponent, as columns of Walker's alias method.
 
-    counts: int64[V], >= 0, not all 0. Returns int32[V, 2]: the bits of a uint32 threshold beside the alias, so that a
-    draw is one access. A column is its own id where the second random word is below the threshold, else the alias.
+    counts: int64[V], or weights, float64[V]; >= 0, not all 0. Returns int32[V, 2]: the bits of a uint32 threshold
+    beside the alias, so that a draw is one access. A column is its own id where the second random word is below the
+    threshold, else the alias.
 
     Raises:
         ValueError: every count is 0.
@@ -53,7 +54,7 @@ def alias_table(counts: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[n
     occurs = counts > 0
     if not occurs.any():
         raise ValueError("counts: expected at least one above 0, found none")
-    logarithms = exponent * np.log(np.maximum(counts, 1))
+    logarithms = exponent * np.log(np.where(occurs, counts, 1))
     # relative to the largest weight, so that no exponent overflows; a word that never occurs is never drawn
     weights = np.where(occurs, np.exp(logarithms - logarithms[occurs].max()), 0.0)
     probability, alias = alias_columns(weights * (len(counts) / weights.sum()))

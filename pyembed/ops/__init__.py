@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pyembed.ops import registration  # noqa: F401  # before anything looks an op up
 from pyembed.ops.calls import cbow_loss, cbow_step_, draw_windows, keep_tokens, skipgram_loss, skipgram_step_
+from pyembed.ops.fused import deliver, deliver_when_run, new_address
 from pyembed.ops.machine import MachineError, Status, is_native, kernel, require_machine, status
 from pyembed.ops.pair_calls import draw_negatives, pair_loss, pair_step_
 from pyembed.ops.row_calls import (
@@ -24,12 +25,15 @@ __all__ = [
     "Status",
     "cbow_loss",
     "cbow_step_",
+    "deliver",
+    "deliver_when_run",
     "draw_negatives",
     "draw_windows",
     "is_native",
     "keep_tokens",
     "kernel",
     "lookup",
+    "new_address",
     "pair_loss",
     "pair_step_",
     "require_machine",
