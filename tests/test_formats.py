@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pyembed.vectors import KeyedVectors, VectorFileError
-from pyembed.vectors.formats import VectorTable, read, word2vec_text, write
+from pyembed.vectors.formats import VectorTable, read, word2vec_binary, word2vec_text, write
 from pyembed.vectors.formats.shortest_decimals import decimal_lines
 
 SUFFIXES = [".bin", ".txt", ".vec", ".safetensors"]
@@ -167,7 +167,7 @@ def test_words_cut_inside_a_character_are_refused():
 @needs_data
 def test_a_fasttext_model_is_told_from_vectors():
     with pytest.raises(VectorFileError, match="fastText model"):
-        read(SIMILARITY / "fasttext.bin")
+        word2vec_binary.read(SIMILARITY / "fasttext.bin")
 
 
 def test_gensim_reads_our_files_with_equal_values(tmp_path):
@@ -207,7 +207,7 @@ def test_gensim_reads_our_files_with_equal_values(tmp_path):
     ],
 )
 def test_damaged_text_is_refused_with_its_line(content, message, tmp_path):
-    path = tmp_path / "vectors.txt"
+    path = tmp_path / "vectors.vec"
     path.write_bytes(content)
     with pytest.raises(VectorFileError, match=message):
         read(path)

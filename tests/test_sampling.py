@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyembed.corpus import engine, numba_sampling, sampling
+from pyembed import compiled_text
+from pyembed.corpus import numba_sampling, sampling
 
 SEEDS = st.integers(0, 2**63 - 1).map(np.uint64)
 
 
 @pytest.fixture(scope="module")
 def compiled() -> ModuleType:
-    if engine.native is None:
-        pytest.skip(f"the compiled functions are missing: {engine.NATIVE_ERROR}")
-    return engine.native
+    if compiled_text.native is None:
+        pytest.skip(f"the compiled functions are missing: {compiled_text.NATIVE_ERROR}")
+    return compiled_text.native
 
 
 @given(SEEDS, st.integers(0, 2**32 - 1), st.integers(0, 2**40), st.integers(0, 5000), st.data())

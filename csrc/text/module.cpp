@@ -1,12 +1,17 @@
-// pyembed._text: Ingest and sampling for Python. The GIL is released wherever threads work or are waited for.
+// pyembed._text: Ingest, sampling, and what vector files need, for Python. The GIL is released wherever threads work or
+// are waited for.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 
 #include "ingest.h"
 #include "sampling.h"
+#include "subwords.h"
+#include "vector_lines.h"
 
 namespace py = pybind11;
 
@@ -114,6 +119,76 @@ py::tuple columns(const Array<double>& scaled) {
   return py::make_tuple(probability, alias);
 }
 
+// The words of lines without a fault, and how many are not UTF-8.
+py::tuple words_of(const std::vector<VectorLine>& lines) {
+  py::list words(lines.size());
+  int64_t replaced = 0;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const char* const begin = lines[i].begin;
+    const py::ssize_t size = lines[i].word_end - begin;
+    PyObject* word = PyUnicode_DecodeUTF8(begin, size, "strict");
+    if (word == nullptr) {
+      PyErr_Clear();
+      ++replaced;
+      word = PyUnicode_DecodeUTF8(begin, size, "replace");
+      if (word == nullptr) throw py::error_already_set();
+    }
+    PyList_SET_ITEM(words.ptr(), i, word);
+  }
+  return py::make_tuple(words, replaced);
+}
+
+// See pyembed/vectors/formats/vector_lines.py for the interface.
+py::tuple vector_lines(const py::bytes& block, int64_t dimensions, char separator, bool has_word, bool any_bytes,
+                       size_t threads) {
+  if (dimensions < 1 || threads < 1) throw py::value_error("expected at least one dimension and one thread");
+  const std::string_view text = block;
+  const LineFormat format{dimensions, separator, has_word, any_bytes};
+  FoundLines found;
+  {
+    py::gil_scoped_release release;
+    found = find_lines(text.data(), text.size(), format);
+  }
+  const auto rows = static_cast<py::ssize_t>(found.lines.size());
+  py::array_t<float> vectors(std::vector<py::ssize_t>{rows, static_cast<py::ssize_t>(dimensions)});
+  float* const data = vectors.mutable_data();
+  int64_t faults;
+  VectorLine fault;
+  {
+    py::gil_scoped_release release;
+    read_lines(found.lines, format, threads, data);
+    faults = drop_faults(&found, format, data, &fault);
+  }
+  const auto kept = static_cast<py::ssize_t>(found.lines.size());
+  if (kept < rows) vectors.resize({kept, static_cast<py::ssize_t>(dimensions)}, false);
+  py::object first_fault = py::none();
+  if (faults > 0) {
+    const char* const at = fault.fault == LineFault::kNumber ? fault.number_at : fault.begin;
+    const auto length = std::min<size_t>(static_cast<size_t>(fault.end - at), 100);
+    first_fault = py::make_tuple(fault.number, static_cast<int64_t>(fault.fault), fault.place, py::bytes(at, length));
+  }
+  return has_word ? words_of(found.lines) + py::make_tuple(vectors, found.total, faults, first_fault)
+                  : py::make_tuple(py::list(), 0, vectors, found.total, faults, first_fault);
+}
+
+// (starts int64[V + 1], rows int32[n]): the rows of each word's n-grams, see subwords.h.
+py::tuple ngram_rows(const py::bytes& text, const Array<int64_t>& ends, int32_t minn, int32_t maxn, uint32_t buckets) {
+  const std::string_view bytes = text;
+  int64_t end = 0;
+  for (py::ssize_t i = 0; i < ends.size(); ++i) {
+    if (ends.data()[i] < end) throw py::value_error("expected ascending ends of words");
+    end = ends.data()[i];
+  }
+  if (end > static_cast<int64_t>(bytes.size()) || buckets == 0) throw py::value_error("expected words and buckets");
+  Array<int64_t> starts = sized<int64_t>(ends.size() + 1);
+  std::vector<int32_t> rows;
+  {
+    py::gil_scoped_release release;
+    find_ngram_rows(bytes.data(), ends.data(), ends.size(), {minn, maxn, buckets}, starts.mutable_data(), &rows);
+  }
+  return py::make_tuple(starts, Array<int32_t>(static_cast<py::ssize_t>(rows.size()), rows.data()));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_text, m) {
@@ -121,6 +196,8 @@ PYBIND11_MODULE(_text, m) {
   m.def("keep_tokens", &kept_tokens);
   m.def("fill_uniform", &fill_rows, py::arg().noconvert(), py::arg(), py::arg());
   m.def("alias_columns", &columns);
+  m.def("vector_lines", &vector_lines);
+  m.def("ngram_rows", &ngram_rows);
   py::register_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);

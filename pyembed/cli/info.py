@@ -13,8 +13,8 @@ from pyembed.cli.exits import ExitCode
 from pyembed.cli.imports import quick_imports
 from pyembed.cli.options import add_json, load_vectors, print_json
 from pyembed.config import usable_cores
-from pyembed.vectors.formats import format_of
-from pyembed.vectors.nearest import norms_of
+from pyembed.vectors.formats import detect
+from pyembed.vectors.rows import norms_of
 
 _FIRST_WORDS = 10
 
@@ -78,7 +78,7 @@ def _vector_file(path: Path) -> dict[str, Any]:
     norms = norms_of(vectors.vectors)
     return {
         "file": str(path),
-        "format": format_of(path).name,
+        "format": detect(path).name,
         "bytes": path.stat().st_size,
         "words": len(vectors),
         "dimensions": vectors.vector_size,

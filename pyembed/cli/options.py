@@ -13,7 +13,9 @@ from pyembed.vectors import KeyedVectors, VectorFileError
 
 
 def add_vectors(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("vectors", type=Path, metavar="VECTORS", help="vector file: .bin, .txt, .vec or .safetensors")
+    parser.add_argument(
+        "vectors", type=Path, metavar="VECTORS", help="vector file of any format, see `pyembed convert --help`"
+    )
 
 
 def add_topn(parser: argparse.ArgumentParser) -> None:

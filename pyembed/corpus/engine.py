@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyembed.compiled_text import native
 from pyembed.corpus import python_engine
 
 
@@ -59,20 +60,9 @@ class Engine(Protocol):
         """
 
 
-try:
-    import pyembed._text as compiled
-except ImportError as error:
-    native: Any = None
-    """The compiled module, or None."""
-    NATIVE_ERROR: str | None = str(error)
-    """Why the compiled engine is not in use; None where it is."""
-    open_engine: Callable[..., Engine] = python_engine.Ingest
-    """Opens an engine: (scratch file descriptor, *, memory, threads, records, strict). Notes take `memory` bytes before
-    they go to the scratch file."""
-else:
-    native = compiled
-    NATIVE_ERROR = None
-    open_engine = compiled.Ingest
+open_engine: Callable[..., Engine] = python_engine.Ingest if native is None else native.Ingest
+"""Opens an engine: (scratch file descriptor, *, memory, threads, records, strict). Notes take `memory` bytes before
+they go to the scratch file."""
 
 
 @dataclass(frozen=True)

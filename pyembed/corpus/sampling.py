@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from pyembed.corpus.engine import native
+from pyembed.compiled_text import native
 
 if native is None:
     from pyembed.corpus import numba_sampling as implementation

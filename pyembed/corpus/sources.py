@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import glob
 import os
 import stat
@@ -10,12 +9,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
+from pyembed.compression import DECOMPRESSORS, decompressed_blocks
 from pyembed.corpus.errors import CorpusError
 
 BLOCK_SIZE = 1 << 18  # stays in a core's L2 cache until it is copied on
-_COMPRESSED_BLOCK_SIZE = 1 << 18  # text is three to ten times as large
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,11 @@ class Source:
             yield from _plain_blocks(sys.stdin.buffer, advance)
             return
         with self.path.open("rb", buffering=0) as file:
-            opener = _DECOMPRESSORS.get(self.path.suffix.lower())
-            if opener is None:
-                yield from _plain_blocks(file, advance)
+            suffix = self.path.suffix.lower()
+            if suffix in DECOMPRESSORS:
+                yield from decompressed_blocks(file, self.name, suffix, CorpusError, advance)
             else:
-                yield from _decompressed_blocks(file, self.name, opener, advance)
+                yield from _plain_blocks(file, advance)
 
 
 def expand_inputs(inputs: Sequence[str | os.PathLike[str]]) -> list[Source]:
@@ -99,64 +98,3 @@ def _plain_blocks(file: BinaryIO, advance: Callable[[int], None]) -> Iterator[by
     while block := file.read(BLOCK_SIZE):
         advance(len(block))
         yield block
-
-
-class _Decompressor(Protocol):
-    """What isal, bz2 and zstandard have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
-
-
-def _open_gzip() -> _Decompressor:
-    from isal import isal_zlib  # three times as fast as zlib
-
-    decompressor: _Decompressor = isal_zlib.decompressobj(wbits=31)  # 31: a gzip header, the largest window
-    return decompressor
-
-
-def _open_zstd() -> _Decompressor:
-    try:
-        import zstandard
-    except ImportError:
-        raise ModuleNotFoundError(
-            "reading .zst files needs the package zstandard: pip install zstandard", name="zstandard"
-        ) from None
-    decompressor: _Decompressor = zstandard.ZstdDecompressor().decompressobj()
-    return decompressor
-
-
-_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    ".gz": _open_gzip,
-    ".bz2": bz2.BZ2Decompressor,
-    ".zst": _open_zstd,
-}
-
-
-def _decompressed_blocks(
-    file: BinaryIO, name: str, opener: Callable[[], _Decompressor], advance: Callable[[int], None]
-) -> Iterator[bytes]:
-    """Decompresses a file of one or several streams, one after another, as `cat a.gz b.gz` makes them."""
-    stream: _Decompressor | None = None
-    while data := file.read(_COMPRESSED_BLOCK_SIZE):
-        advance(len(data))
-        while data:
-            if stream is None:
-                data = data.lstrip(b"\0")  # gzip allows zeros between and after streams
-                if not data:
-                    break
-                stream = opener()
-            try:
-                block = stream.decompress(data)
-            except Exception as error:  # isal_zlib.error, OSError, zstandard.ZstdError
-                raise CorpusError(f"{name}: damaged compressed data ({error}); compress the file again") from error
-            if block:
-                yield block
-            data = stream.unused_data if stream.eof else b""
-            if stream.eof:
-                stream = None
-    if stream is not None:
-        raise CorpusError(f"{name}: the compressed data ends too early: the file is truncated; copy it again")

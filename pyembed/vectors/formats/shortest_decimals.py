@@ -62,7 +62,10 @@ def _shortest(sizes: Float32Array) -> tuple[Int64Array, Int64Array]:
     for significant in (6, 7, 8, 9):
         places = np.clip(significant - 1 - exponents[left], 0, _DECIMALS)
         whole = np.rint(exact[left] * _POWERS[places])
-        is_enough = (whole / _POWERS[places]).astype(np.float32) == sizes[left]
+        quotient = whole / _POWERS[places]
+        # A float64 half-way between two float32 does not tell on which side of it the decimal lies.
+        is_between = (quotient.view(np.int64) & 0x1FFFFFFF) == 0x10000000
+        is_enough = (quotient.astype(np.float32) == sizes[left]) & ~is_between
         done = left[is_enough]
         scaled[done] = whole[is_enough].astype(np.int64) * _WHOLE_POWERS[_DECIMALS - places[is_enough]]
         decimals[done] = places[is_enough]

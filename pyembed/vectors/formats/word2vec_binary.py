@@ -12,35 +12,39 @@ from pathlib import Path
 import numpy as np
 
 from pyembed.files import whole_file
-from pyembed.vectors.formats.table import VectorFileError, VectorTable, require_distinct
+from pyembed.vectors.formats.repairs import Errors, Repairs
+from pyembed.vectors.formats.table import VectorFileError, VectorTable
 from pyembed.vectors.formats.word2vec_shared import encode_words, parse_header
 
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 _ROWS_PER_WRITE = 4096
 
 
-def read(path: Path) -> VectorTable:
+def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
     """Reads the whole file. Memory is that of the result; the file's own pages are the system's cache.
 
     Raises:
         VectorFileError: the file is damaged; the message names the byte and the row.
         OSError: the file cannot be read.
     """
+    repairs = Repairs(path, errors)
     with path.open("rb") as file:
         first_line = file.readline(128)
         if first_line.startswith(_FASTTEXT_MAGIC):
             raise VectorFileError(f"{path}: expected word2vec's binary format, found a fastText model")
         # A row takes at least one byte of word, a space and its numbers.
-        rows, dimensions = parse_header(first_line, path, row_bytes=lambda dimensions: 2 + 4 * dimensions)
+        rows, dimensions = parse_header(
+            first_line, path, path.stat().st_size, row_bytes=lambda dimensions: 2 + 4 * dimensions
+        )
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _read_rows(content, len(first_line), rows, dimensions, path)
+            return _read_rows(content, len(first_line), rows, dimensions, repairs)
 
 
-def _read_rows(content: mmap.mmap, position: int, rows: int, dimensions: int, path: Path) -> VectorTable:
+def _read_rows(content: mmap.mmap, position: int, rows: int, dimensions: int, repairs: Repairs) -> VectorTable:
     vector_bytes = 4 * dimensions
     vectors = np.empty((rows, dimensions), dtype=np.float32)
     bytes_of_rows = vectors.view(np.uint8)
-    words: list[str] = []
+    words: list[str | None] = []
     for row in range(rows):
         while content[position : position + 1] == b"\n":
             position += 1
@@ -48,23 +52,17 @@ def _read_rows(content: mmap.mmap, position: int, rows: int, dimensions: int, pa
         start = space + 1
         if space < 0 or start + vector_bytes > len(content):
             raise VectorFileError(
-                f"{path}: expected {rows} vectors, found the end of the file, byte {len(content)}, in row {row}"
+                f"{repairs.path}: expected {rows} vectors, found the end of the file, byte {len(content)}, in row {row}"
             )
-        try:
-            words.append(content[position:space].decode())
-        except UnicodeDecodeError as error:
-            raise VectorFileError(
-                f"{path}: expected a word in UTF-8 at byte {position + error.start}, row {row}, "
-                f"found {content[position:space][:100]!r}"
-            ) from error
+        words.append(repairs.decode(content[position:space], f"row {row}", position))
         position = start + vector_bytes
         bytes_of_rows[row] = np.frombuffer(content[start:position], dtype=np.uint8)
     if content[position:].strip():
-        raise VectorFileError(f"{path}: expected the end of the file after row {rows - 1}, byte {position}, found more")
-    require_distinct(words, path)
+        where = f"row {rows - 1}, byte {position}"
+        raise VectorFileError(f"{repairs.path}: expected the end of the file after {where}, found more")
     if vectors.dtype.byteorder == ">":
         vectors.byteswap(inplace=True)
-    return VectorTable(words=words, vectors=vectors)
+    return repairs.table(words, vectors)
 
 
 def write(table: VectorTable, path: Path) -> None:

@@ -11,12 +11,18 @@ from pyembed.vectors.formats.table import VectorFileError
 _HEADER = re.compile(rb"(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n?")
 
 
-def parse_header(line: bytes, path: Path, *, row_bytes: Callable[[int], int]) -> tuple[int, int]:
+def is_header(line: bytes) -> bool:
+    """Whether a line is two whole numbers."""
+    return _HEADER.fullmatch(line) is not None
+
+
+def parse_header(line: bytes, path: Path, size: int | None, *, row_bytes: Callable[[int], int]) -> tuple[int, int]:
     """V and D of a header line, believed only as far as the file's size allows.
 
     Args:
         line: the file's first line, cut at some length if it is long.
         path: the file.
+        size: of the file in bytes; None where it is compressed and nobody knows.
         row_bytes: the least number of bytes that a row of D dimensions can take.
 
     Raises:
@@ -29,8 +35,7 @@ def parse_header(line: bytes, path: Path, *, row_bytes: Callable[[int], int]) ->
     rows, dimensions = int(match[1]), int(match[2])
     if dimensions == 0:
         raise VectorFileError(f"{path}: line 1: expected at least one dimension, found 0")
-    size = path.stat().st_size
-    if rows * row_bytes(dimensions) > size:
+    if size is not None and rows * row_bytes(dimensions) > size:
         raise VectorFileError(
             f"{path}: line 1: expected room for {rows} x {dimensions} numbers, found a file of {size} bytes; "
             "it is cut short or of another format"

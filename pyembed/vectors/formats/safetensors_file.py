@@ -1,0 +1,125 @@
+"""A safetensors file as it lies on disk: the length of a JSON header, the header, the tensors' bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pyembed.files import whole_file
+from pyembed.vectors.arrays import Float32Array
+from pyembed.vectors.formats.binary_cursor import BinaryCursor
+from pyembed.vectors.formats.table import VectorFileError
+
+_LONGEST_HEADER = 100_000_000
+"""Bytes; readers of safetensors refuse more."""
+_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "BOOL": 1} | {
+    f"{sign}{8 * size}": size for sign in "IU" for size in (1, 2, 4, 8)
+}
+_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+
+
+class Tensor(NamedTuple):
+    """A tensor's place in a file."""
+
+    dtype: str
+    """As the format names it."""
+    shape: tuple[int, ...]
+    start: int
+    """First byte in the file."""
+
+
+class SafetensorsFile:
+    """Names, places and metadata; and tensors, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the header.
+
+        Raises:
+            VectorFileError: not a safetensors file, or cut short.
+            OSError: the file cannot be read.
+        """
+        self.path = path
+        try:
+            self._cursor = BinaryCursor(path)
+            (length,) = self._cursor.numbers("Q", "the length of the header")
+            if length > _LONGEST_HEADER:
+                raise self._cursor.error(f"expected a header of at most {_LONGEST_HEADER} bytes, found {length}")
+            header = json.loads(self._cursor.bytes(length, "the header"))
+            if not isinstance(header, dict):
+                raise self._cursor.error("expected names in the header, found none")
+            metadata = header.pop("__metadata__", None) or {}
+            if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+                raise self._cursor.error("expected metadata of strings by name, found others")
+            self.metadata: Mapping[str, str] = metadata
+            self.tensors = {name: self._tensor(name, entry) for name, entry in header.items()}
+        except (ValueError, RecursionError) as error:
+            raise VectorFileError(f"{path}: expected a safetensors file, found: {error}") from error
+
+    def _tensor(self, name: str, entry: Any) -> Tensor:
+        start_of_data, room = self._cursor.position, self._cursor.size - self._cursor.position
+        try:
+            dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+            numbers = [*shape, start, end]
+            size = _BYTES[dtype] * math.prod(shape) if all(type(number) is int for number in numbers) else -1
+        except (KeyError, TypeError, ValueError):
+            raise VectorFileError(f"tensor {name!r}: expected type, shape and offsets, found {entry!r:.100}") from None
+        if not 0 <= start <= end <= room or end - start != size or min(shape, default=0) < 0:
+            found = f"{dtype} of shape {shape!r:.100} in bytes {start} to {end} of {room}"
+            raise VectorFileError(f"tensor {name!r}: expected a place in the file that fits its shape, found {found}")
+        return Tensor(dtype, tuple(shape), start_of_data + start)
+
+    def matrix(self, name: str, mmap: bool = False) -> Float32Array:
+        """A tensor of floats, [rows, columns], as float32; with `mmap`, float32 alone, and left in the file.
+
+        Raises:
+            VectorFileError: it has other numbers, or another shape.
+        """
+        tensor = self.tensors[name]
+        if len(tensor.shape) != 2 or not tensor.shape[1] or tensor.dtype not in (*_NUMPY, "BF16"):
+            found = f"{tensor.dtype} of shape {list(tensor.shape)}"
+            raise VectorFileError(f"{self.path}: {name}: expected floats of shape [V, D], found {found}")
+        if mmap and tensor.dtype != "F32":
+            raise VectorFileError(f"{self.path}: {name}: expected float32, to be memory-mapped, found {tensor.dtype}")
+        self._cursor.position = tensor.start
+        if tensor.dtype == "BF16":  # the upper half of a float32
+            halves: npt.NDArray[np.uint16] = self._cursor.array("<u2", tensor.shape, name)
+            return (halves.astype(np.uint32) << 16).view(np.float32)
+        array = self._cursor.array(_NUMPY[tensor.dtype], tensor.shape, name)
+        with np.errstate(over="ignore"):
+            return array if mmap else np.array(array, dtype=np.float32)
+
+
+def write_file(path: Path, name: str, matrix: Float32Array, metadata: Mapping[str, str]) -> None:
+    """Writes one tensor and metadata, whole or not at all.
+
+    Raises:
+        VectorFileError: metadata cannot be encoded, or are too long for the format's header.
+        OSError: the file cannot be written.
+    """
+    values = np.ascontiguousarray(matrix, dtype="<f4")
+    tensor = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [0, values.nbytes]}
+    try:
+        header = json_text({"__metadata__": dict(metadata), name: tensor}).encode()
+    except UnicodeEncodeError as error:
+        raise VectorFileError(f"{path}: expected words and metadata that UTF-8 can hold: {error}") from error
+    header += b" " * (-len(header) % 8)  # the format wants tensors aligned
+    if len(header) > _LONGEST_HEADER:
+        raise VectorFileError(
+            f"{path}: expected words and counts within the {_LONGEST_HEADER} bytes of a safetensors header, "
+            f"found {len(header)}; save as .bin or .txt"
+        )
+    with whole_file(path) as file:
+        file.write(len(header).to_bytes(8, "little"))
+        file.write(header)
+        file.write(values.data)
+
+
+def json_text(value: Any) -> str:
+    """JSON without spaces, in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
