@@ -98,6 +98,28 @@ def test_evaluate_scores_pairs_and_analogies(capsys, vectors, tmp_path):
     assert "syntactic" in out
 
 
+def test_evaluate_prints_several_files_side_by_side_with_intervals(capsys, vectors, tmp_path):
+    pairs, analogies, other = tmp_path / "pairs.csv", tmp_path / "analogies.txt", tmp_path / "other.bin"
+    pairs.write_text("north,up,9\nnorth,east,1\nup,right,2\nnorth,nowhere,5\n")
+    analogies.write_text(": direction\neast right up north\nright east north up\n")
+    KeyedVectors(["north", "east"], np.eye(2)).save(other)
+    asked = ("evaluate", vectors, other, "--pairs", pairs, "--analogies", analogies)
+    code, out, _ = run(capsys, *asked)
+    assert code == 0
+    _, header, *rows = out.splitlines()
+    assert header.split() == ["vectors", "pairs", "analogies"]
+    assert [row.split()[0] for row in rows] == [str(vectors), str(other)]
+    assert "3 of 4" in rows[0]
+    assert "1 of 4" in rows[1]
+    assert rows[0].rstrip().endswith("100.00 [100.00 100.00]  2 of 2")
+    first, second = json.loads(run(capsys, *asked, "--json")[1])
+    assert (first["vectors"], second["vectors"]) == (str(vectors), str(other))
+    low, high = first["pairs"][0]["interval"]
+    assert low <= first["pairs"][0]["spearman"] <= high
+    assert first["analogies"]["interval"] == [1, 1]
+    assert second["pairs"][0]["interval"] == [None, None]
+
+
 def test_scores_that_are_not_numbers_are_null_in_json(capsys, vectors, tmp_path):
     pairs = tmp_path / "pairs.txt"
     pairs.write_text("x y 1\n")
@@ -108,7 +130,7 @@ def test_scores_that_are_not_numbers_are_null_in_json(capsys, vectors, tmp_path)
 def test_info_tells_of_a_vector_file(capsys, vectors):
     _, out, _ = run(capsys, "info", vectors, "--json")
     facts = json.loads(out)
-    assert (facts["format"], facts["words"], facts["dimensions"]) == ("word2vec text", 5, 2)
+    assert (facts["format"], facts["words"], facts["dimensions"]) == ("word2vec-text", 5, 2)
     assert facts["norm_mean"] == pytest.approx(1, abs=1e-6)
     code, out, _ = run(capsys, "info", vectors)
     assert code == 0
@@ -237,7 +259,7 @@ def only_inputs_remain(folder: Path) -> bool:
         (["--vector"], "unrecognized arguments: --vector"),
         (["--cbow-sum", "--cbow-mean"], "not allowed with"),
         (["--device", "teapot"], "teapot"),
-        (["-o", "out.npy"], "expected a name that ends in .bin"),
+        (["-o", "out.pickle"], "expected a name that ends in .txt"),
     ],
 )
 def test_values_out_of_range_are_usage_errors(options, message, capsys, corpus, tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyembed.vectors import EvaluationFileError, KeyedVectors, evaluate_word_analogies, evaluate_word_pairs
-from pyembed.vectors.evaluation import spearman
+from pyembed.vectors.statistics import bootstrap, correlation_pvalue, pearson, spearman
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "evaluation"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data/evaluation beside the repository")
@@ -34,6 +34,60 @@ def test_spearman_equals_the_slow_twin_ties_included(pairs):
         assert math.isnan(found)
     else:
         assert found == pytest.approx(spearman_naive(first, second), abs=1e-12)
+
+
+@pytest.mark.parametrize("pairs", [3, 4, 10, 353, 5_000])
+def test_correlations_and_their_pvalues_equal_scipys(pairs):
+    stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
+    rng = np.random.default_rng(pairs)
+    for strength in (0, 0.05, 0.3, 3):
+        first = rng.normal(size=pairs).round(1)
+        second = strength * first + rng.normal(size=pairs)
+        for ours, theirs in ((pearson, stats.pearsonr), (spearman, stats.spearmanr)):
+            expected = theirs(first, second)
+            assert ours(first, second) == pytest.approx(expected.statistic, abs=1e-12)
+            assert correlation_pvalue(ours(first, second), pairs) == pytest.approx(
+                expected.pvalue, rel=1e-8, abs=1e-300
+            )
+    assert correlation_pvalue(1.0, pairs) == 0
+    assert correlation_pvalue(0.0, pairs) == 1
+    assert math.isnan(correlation_pvalue(1.0, 2))
+
+
+def test_a_bootstrap_interval_holds_the_middle_of_the_resamples():
+    values = np.random.default_rng(0).normal(size=400)
+    low, high = bootstrap(lambda drawn: values[drawn].mean(), 400, confidence=0.95, resamples=4_000, seed=1)
+    error = 1.96 * values.std() / 20
+    assert (low, high) == pytest.approx((values.mean() - error, values.mean() + error), abs=0.15 * error)
+    again = bootstrap(lambda drawn: values[drawn].mean(), 400, confidence=0.95, resamples=4_000, seed=1)
+    assert again == (low, high)
+    narrower = bootstrap(lambda drawn: values[drawn].mean(), 400, confidence=0.5, resamples=4_000, seed=1)
+    assert low < narrower.low < narrower.high < high
+    assert math.isnan(bootstrap(lambda _: 1.0, 1, confidence=0.95, resamples=9, seed=1).low)
+
+
+def test_scores_come_with_intervals_when_asked(plane, tmp_path):
+    pairs, analogies = tmp_path / "pairs.txt", tmp_path / "analogies.txt"
+    pairs.write_text("north up 9\nnorth east 1\nup right 2\neast right 8\nnorth West 3\nup East 1\n")
+    analogies.write_text(": s\neast right up north\nright east north up\neast up east up\n")
+    assert evaluate_word_pairs(plane, pairs).interval is None
+    score = evaluate_word_pairs(plane, pairs, confidence=0.9, seed=3)
+    assert -1 <= score.interval.low <= score.spearman <= score.interval.high <= 1
+    assert score.interval == evaluate_word_pairs(plane, pairs, confidence=0.9, seed=3).interval
+    score = evaluate_word_analogies(plane, analogies, confidence=0.9)
+    assert 0 <= score.interval.low <= score.total.accuracy <= score.interval.high <= 1
+    assert score.interval.low < score.interval.high
+
+
+def test_questions_of_one_pair_are_drawn_together(plane, tmp_path):
+    """Many questions that stand and fall together say no more than one: the interval is as wide."""
+    wide, narrow = tmp_path / "one.txt", tmp_path / "many.txt"
+    right, wrong = "east right up north\n", "east north right west\n"
+    wide.write_text(": s\n" + right + wrong)
+    narrow.write_text(": s\n" + 50 * right + 50 * wrong)
+    for path in (wide, narrow):
+        interval = evaluate_word_analogies(plane, path, confidence=0.9).interval
+        assert interval == (0, 1)
 
 
 def test_spearman_of_nothing_is_nan():

@@ -10,7 +10,7 @@ import pytest
 
 from pyembed.vectors import KeyedVectors, UnknownWordError
 from pyembed.vectors import nearest as nearest_module
-from pyembed.vectors.nearest import nearest
+from pyembed.vectors.rows import unit_rows
 
 
 def random_vectors(words: int, dimensions: int, seed: int = 0) -> KeyedVectors:
@@ -42,27 +42,13 @@ def same_ranking(found: list[tuple[str, float]], expected: list[tuple[str, float
 @pytest.mark.parametrize("topn", [1, 3, 10, 39, 1000])
 @pytest.mark.parametrize("rows_at_once", [7, 1000])
 def test_most_similar_equals_the_slow_twin_whatever_the_block(topn, rows_at_once, monkeypatch):
-    monkeypatch.setattr(nearest_module, "_ROWS", rows_at_once)
+    monkeypatch.setattr(nearest_module, "_ROWS_AT_ONCE", rows_at_once)
     vectors = random_vectors(40, 8)
     same_ranking(vectors.most_similar("word3", topn=topn), most_similar_naive(vectors, ["word3"], [], topn))
     same_ranking(
         vectors.most_similar(["word3", "word4"], ["word5"], topn=topn),
         most_similar_naive(vectors, ["word3", "word4"], ["word5"], topn),
     )
-
-
-def test_many_queries_at_once_equal_one_at_a_time(monkeypatch):
-    monkeypatch.setattr(nearest_module, "_QUERIES", 4)
-    monkeypatch.setattr(nearest_module, "_ROWS", 16)
-    vectors = random_vectors(50, 6).vectors
-    queries = np.random.default_rng(1).normal(size=(11, 6)).astype(np.float32)
-    excluded = [[query, 2 * query] for query in range(11)]
-    rows, scores = nearest(vectors, queries, 5, excluded)
-    for query in range(11):
-        one_row, one_score = nearest(vectors, queries[query : query + 1], 5, [excluded[query]])
-        np.testing.assert_array_equal(rows[query], one_row[0])
-        np.testing.assert_allclose(scores[query], one_score[0], rtol=1e-6)
-        assert not set(rows[query].tolist()) & set(excluded[query])
 
 
 def test_analogy_is_b_minus_a_plus_c():
@@ -85,7 +71,7 @@ def test_a_vector_may_stand_for_a_word():
     assert found[0][0] == "word7"
     assert found[0][1] == pytest.approx(1, abs=1e-6)
     same_ranking(
-        [pair for pair in vectors.most_similar([vectors["word7"], "word2"]) if pair[0] != "word7"],
+        [pair for pair in vectors.most_similar([unit_rows(vectors[["word7"]])[0], "word2"]) if pair[0] != "word7"],
         most_similar_naive(vectors, ["word7", "word2"], [], 9),
     )
 
@@ -111,6 +97,66 @@ def test_norms_cannot_be_stale():
     assert vectors.most_similar("a")[0] == ("c", pytest.approx(1, abs=1e-4))
 
 
+def test_norms_are_kept_while_nobody_else_holds_the_vectors(tmp_path):
+    random_vectors(30, 4).save(tmp_path / "vectors.bin")
+    vectors = KeyedVectors.load(tmp_path / "vectors.bin")
+    rows = vectors._rows()
+    vectors.most_similar("word1")
+    assert rows.block(0, 30)[1].base is rows.block(0, 30)[1].base is not None, "kept"
+    held = vectors.vectors
+    vectors.most_similar("word1")
+    held[7] = 50 * held[1]
+    assert vectors.most_similar("word1")[0] == ("word7", pytest.approx(1, abs=1e-6))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda vectors: vectors.add_vectors("new", vectors["a"] * 9),
+        lambda vectors: vectors.__setitem__("new", vectors["a"] * 9),
+        lambda vectors: vectors.add_vectors(["c", "new"], [[0, 1], [9, 0]], replace=True),
+    ],
+)
+def test_searches_see_every_change(change, tmp_path):
+    KeyedVectors(["a", "b", "c"], [[1, 0], [1, 1], [0, 1]]).save(tmp_path / "vectors.bin")
+    vectors = KeyedVectors.load(tmp_path / "vectors.bin")
+    assert vectors.most_similar("a")[0][0] == "b"
+    change(vectors)
+    assert vectors.most_similar("a")[0] == ("new", pytest.approx(1))
+
+
+def test_adding_one_by_one_leaves_earlier_arrays_alone():
+    vectors = KeyedVectors(2)
+    held = []
+    for row in range(50):
+        assert vectors.add_vector(f"word{row}", [row, 1]) == row
+        held.append(vectors.vectors)
+    for row, array in enumerate(held):
+        np.testing.assert_array_equal(array[:, 0], np.arange(row + 1))
+    held[-1][0] = [7, 7]
+    np.testing.assert_array_equal(vectors["word0"], [7, 7])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((["b"], [[1, 2, 3]]), ValueError),
+        ((["b", "c"], [[1, 2]]), ValueError),
+        (([1], [[1, 2]]), TypeError),
+        ((["b"], [[1, 2]], {"count": [0.5]}), TypeError),
+        ((["b"], [[1, 2]], {"count": [1, 2]}), ValueError),
+    ],
+)
+def test_what_cannot_be_added_changes_nothing(arguments, error):
+    vectors = KeyedVectors(["a"], [[1, 0]], counts=[3])
+    with pytest.raises(error):
+        vectors.add_vectors(*arguments)
+    assert vectors.index_to_key == ["a"]
+    assert vectors.key_to_index == {"a": 0}
+    assert vectors.vectors.shape == (1, 2)
+    assert vectors.counts.tolist() == [3]
+
+
 def test_similarity_is_the_cosine():
     vectors = random_vectors(5, 7)
     assert vectors.similarity("word0", "word1") == pytest.approx(cosine(vectors["word0"], vectors["word1"]), abs=1e-6)
@@ -122,8 +168,9 @@ def test_lookup_by_word_and_by_words():
     assert len(vectors) == 5
     assert "word4" in vectors
     assert "word5" not in vectors
-    assert 3 not in vectors
-    assert vectors.get_index("word4") == 4
+    assert 4 in vectors, "a whole number is a row"
+    assert 5 not in vectors
+    assert vectors.get_index("word4") == vectors.get_index(4) == 4
     assert vectors["word4"].base is vectors.vectors, "one word is a view"
     np.testing.assert_array_equal(vectors[["word4", "word0"]], vectors.vectors[[4, 0]])
     assert vectors[[]].shape == (0, 3)
@@ -160,7 +207,6 @@ def test_what_does_not_fit_together_is_refused(arguments, message):
     ("arguments", "message"),
     [
         ({}, "at least one word"),
-        ({"positive": "word1", "topn": 0}, "topn"),
         ({"positive": "word1", "restrict_vocab": 0}, "restrict_vocab"),
         ({"positive": np.zeros(9, dtype=np.float32)}, r"shape \[4\], found \[9\]"),
     ],
@@ -173,6 +219,12 @@ def test_queries_out_of_range_are_refused(arguments, message):
 def test_no_words_have_no_neighbors():
     empty = KeyedVectors([], np.zeros((0, 3)))
     assert empty.most_similar(np.ones(3, dtype=np.float32)) == []
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_another_dtype_is_refused(dtype):
+    with pytest.raises(ValueError, match="expected float32"):
+        KeyedVectors(3, dtype=dtype)
 
 
 def test_float32_in_c_order_is_kept_without_a_copy():

@@ -16,7 +16,7 @@ from pyembed.demo.docstrings import gather
 from pyembed.files import whole_file
 from pyembed.vectors import KeyedVectors
 from pyembed.vectors.formats import require_target
-from pyembed.vectors.nearest import norms_of
+from pyembed.vectors.rows import norms_of
 
 if TYPE_CHECKING:
     from pyembed.training.report import TrainingReport

@@ -1,204 +1,299 @@
-"""KeyedVectors: words and their vectors, to look up, compare, search, save and load. Knows nothing of training."""
+"""KeyedVectors: words and their vectors, to look up, compare, search, change and save. Knows nothing of training."""
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Mapping, Sequence
-from itertools import islice
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pyembed.vectors import formats
-from pyembed.vectors.arrays import Float32Array, Int64Array
-from pyembed.vectors.nearest import nearest, unit_rows
-
-_WORDS_TO_SUGGEST_FROM = 50_000
-
-
-class UnknownWordError(KeyError):
-    """A word without a vector. The message suggests words of similar spelling."""
-
-    def __init__(self, word: str, words: Sequence[str]) -> None:
-        super().__init__(word)
-        self.word = word
-        self._words = words
-
-    def suggestions(self) -> list[str]:
-        """Up to three words of similar spelling among the most frequent, the closest first."""
-        frequent = list(islice(self._words, _WORDS_TO_SUGGEST_FROM))
-        other_case = [word for word in frequent if word.casefold() == self.word.casefold()]
-        return other_case[:3] or difflib.get_close_matches(self.word, frequent, cutoff=0.7)
-
-    def __str__(self) -> str:
-        # Searched only when somebody reads the message: a lookup that is expected to fail stays quick.
-        found = self.suggestions()
-        return f"no vector for {self.word!r}" + (f"; similar words: {', '.join(found)}" if found else "")
+from pyembed.vectors.arrays import BoolArray, Float32Array
+from pyembed.vectors.editing import Editable
+from pyembed.vectors.gensim_names import explain
+from pyembed.vectors.lookup import Key
+from pyembed.vectors.quantized import QuantizedVectors
+from pyembed.vectors.word2vec_files import read_word2vec, write_counts, write_word2vec
 
 
-class KeyedVectors:
-    """Words and their vectors.
+class KeyedVectors(Editable):
+    """Words and their vectors, with gensim's methods.
 
-    Attributes:
-        index_to_key: the words, [V]; most frequent first where they come from training.
-        key_to_index: the row of each word.
-        vectors: float32[V, D].
-        counts: int64[V], occurrences in the corpus, or None where they are not known.
-        metadata: strings by name, kept by formats that can hold them.
+    Attributes are those of gensim: `index_to_key`, `key_to_index`, `vectors` float32[V, D], `expandos`; and `counts`
+    int64[V], occurrences in the corpus, or None, and `metadata`, strings by name for formats that hold them.
     """
 
     def __init__(
         self,
-        words: Sequence[str],
-        vectors: npt.ArrayLike,
+        words: Sequence[str] | int = (),
+        vectors: npt.ArrayLike | int | None = None,
         counts: npt.ArrayLike | None = None,
         metadata: Mapping[str, str] | None = None,
+        *,
+        vector_size: int | None = None,
+        count: int = 0,
+        dtype: npt.DTypeLike = np.float32,
     ) -> None:
-        """Args as the attributes. float32 arrays in C order are kept as they are, others are converted.
+        """Words with their vectors; or none yet, as `KeyedVectors(vector_size)`, for `add_vectors`.
+
+        Args:
+            words: [V], distinct; or the number of dimensions.
+            vectors: [V, D]. A float32 array in C order is kept as it is, others are converted.
+            counts: [V].
+            metadata: strings by name.
+            vector_size: D, where there are no words yet.
+            count: taken for gensim's sake: how many words are to come need not be known.
+            dtype: float32 only.
 
         Raises:
-            ValueError: the shapes do not fit together, or a word occurs twice.
+            ValueError: the shapes do not fit together, a word occurs twice, or another dtype.
         """
-        self.index_to_key: list[str] = list(words)
-        self.vectors: Float32Array = np.ascontiguousarray(vectors, dtype=np.float32)
-        self.counts: Int64Array | None = None if counts is None else np.ascontiguousarray(counts, dtype=np.int64)
-        self.metadata: dict[str, str] = dict(metadata or {})
-        shape = self.vectors.shape
-        if len(shape) != 2 or shape[0] != len(self.index_to_key) or shape[1] == 0:
-            raise ValueError(f"vectors: expected shape [{len(self)}, D], one row a word, found {list(shape)}")
-        if self.counts is not None and self.counts.shape != shape[:1]:
-            raise ValueError(f"counts: expected shape [{shape[0]}], one a word, found {list(self.counts.shape)}")
-        self.key_to_index: dict[str, int] = {word: row for row, word in enumerate(self.index_to_key)}
-        if len(self.key_to_index) != len(self.index_to_key):
-            twice = next(word for row, word in enumerate(self.index_to_key) if self.key_to_index[word] != row)
-            raise ValueError(f"words: expected distinct words, found {twice!r} more than once")
+        if np.dtype(dtype) != np.float32:
+            raise ValueError(
+                f"dtype: expected float32, which all vectors are held in, found {np.dtype(dtype)}; "
+                "quantize() makes tables of a quarter of the size"
+            )
+        if isinstance(words, (int, np.integer)):
+            count = vectors if isinstance(vectors, int) else count
+            vector_size, words, vectors = int(words), (), None
+        if vectors is None:
+            if vector_size is None or vector_size < 1 or count < 0:
+                raise ValueError(f"expected words with their vectors, or a vector_size >= 1, found {vector_size}")
+            vectors = np.empty((0, vector_size), dtype=np.float32)
+        super().__init__(words, vectors, counts, metadata)
 
     def __repr__(self) -> str:
         return f"KeyedVectors({len(self):,} words, {self.vector_size} dimensions)"
 
-    @property
-    def vector_size(self) -> int:
-        """D."""
-        return int(self.vectors.shape[1])
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(explain(name))
 
-    def __len__(self) -> int:
-        return len(self.index_to_key)
+    def word_vec(self, key: Key, norm: bool = False) -> Float32Array:
+        """A former name of `get_vector`."""
+        warnings.warn("word_vec: use get_vector", DeprecationWarning, stacklevel=2)
+        return self.get_vector(key, norm)
 
-    def __contains__(self, word: object) -> bool:
-        return word in self.key_to_index
+    def words_closer_than(self, word1: Key, word2: Key) -> list[str]:
+        """A former name of `closer_than`."""
+        warnings.warn("words_closer_than: use closer_than", DeprecationWarning, stacklevel=2)
+        return self.closer_than(word1, word2)
 
-    def __getitem__(self, key: str | Sequence[str]) -> Float32Array:
-        """The vector of a word, float32[D], a view; or of several, float32[n, D], a copy.
+    def init_sims(self, replace: bool = False) -> None:
+        """A former name of `fill_norms`, and with `replace` of `unit_normalize_all`."""
+        warnings.warn("init_sims: use unit_normalize_all, or nothing", DeprecationWarning, stacklevel=2)
+        if replace:
+            self.unit_normalize_all()
 
-        Raises:
-            UnknownWordError: a KeyError.
-        """
-        if isinstance(key, str):
-            row: Float32Array = self.vectors[self.get_index(key)]
-            return row
-        rows = np.array([self.get_index(word) for word in key], dtype=np.int64)
-        return self.vectors[rows]
-
-    def get_index(self, word: str) -> int:
-        """The row of a word.
-
-        Raises:
-            UnknownWordError: a KeyError.
-        """
-        try:
-            return self.key_to_index[word]
-        except KeyError:
-            raise UnknownWordError(word, self.index_to_key) from None
-
-    def similarity(self, word1: str, word2: str) -> float:
-        """The cosine of two words, -1 to 1; 0 where a vector is all zeros.
-
-        Raises:
-            UnknownWordError: a KeyError.
-        """
-        first, second = unit_rows(self[[word1, word2]])
-        return float(first @ second)
-
-    def most_similar(
+    def vectors_for_all(
         self,
-        positive: str | Float32Array | Sequence[str | Float32Array] = (),
-        negative: str | Float32Array | Sequence[str | Float32Array] = (),
-        topn: int = 10,
-        restrict_vocab: int | None = None,
-    ) -> list[tuple[str, float]]:
-        """Words nearest to the mean of the positive minus the negative ones, each taken at length 1 (3CosAdd).
+        keys: Iterable[Key],
+        allow_inference: bool = True,  # noqa: ARG002
+        copy_vecattrs: bool = False,
+    ) -> KeyedVectors:
+        """A copy with those of the words that have vectors, each once, in their order.
 
         Args:
-            positive: a word, a vector float32[D], or several of either.
-            negative: likewise.
-            topn: words wanted, >= 1.
-            restrict_vocab: search only so many of the first, most frequent, words.
-
-        Returns:
-            Words and cosines, best first, without the words of the query. Fewer than `topn` where there are no more.
-
-        Raises:
-            UnknownWordError: a KeyError.
-            ValueError: no word at all, a vector of another size, or topn or restrict_vocab below 1.
+            keys: words.
+            allow_inference: taken for gensim's sake: no vector is made up from parts of a word.
+            copy_vecattrs: copy further values too, counts among them.
         """
-        if topn < 1 or (restrict_vocab is not None and restrict_vocab < 1):
-            raise ValueError(f"expected topn and restrict_vocab >= 1, found {topn} and {restrict_vocab}")
-        added, subtracted = _as_list(positive), _as_list(negative)
-        asked = added + subtracted
-        if not len(self):
-            return []
-        if not asked:
-            raise ValueError("positive, negative: expected at least one word or vector, found none")
-        sides = unit_rows(np.stack([self._as_vector(item) for item in asked]))
-        weights = np.array([1.0] * len(added) + [-1.0] * len(subtracted), dtype=np.float32)
-        query = unit_rows((weights @ sides)[None, :])
-        excluded = [self.key_to_index[item] for item in asked if isinstance(item, str)]
-        rows, cosines = nearest(self.vectors[:restrict_vocab], query, topn + len(excluded), [excluded])
-        found = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
-        return [(self.index_to_key[row], cosine) for row, cosine in found if cosine != -np.inf][:topn]
+        rows = self._selection(keys)
+        words = [self.index_to_key[row] for row in rows.tolist()]
+        chosen = self._of(formats.VectorTable(words=words, vectors=self._table.gather(rows)[0]))
+        if copy_vecattrs:
+            chosen.expandos = {name: column[rows] for name, column in self.expandos.items()}
+        return chosen
 
-    def analogy(
-        self, a: str, b: str, c: str, topn: int = 10, restrict_vocab: int | None = None
-    ) -> list[tuple[str, float]]:
-        """Answers to "a is to b as c is to ?": `most_similar` with b and c positive, a negative."""
-        return self.most_similar(positive=[b, c], negative=[a], topn=topn, restrict_vocab=restrict_vocab)
-
-    def _as_vector(self, item: str | Float32Array) -> Float32Array:
-        if isinstance(item, str):
-            return self[item]
-        vector = np.asarray(item, dtype=np.float32)
-        if vector.shape != (self.vector_size,):
-            raise ValueError(f"expected a vector of shape [{self.vector_size}], found {list(vector.shape)}")
-        return vector
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes `.bin` (word2vec binary), `.txt` or `.vec` (word2vec text) or `.safetensors`, whole or not at all.
-
-        Only `.safetensors` keeps counts and metadata.
+    def quantize(self) -> QuantizedVectors:
+        """A copy for searching in a quarter of the memory: rows of 8-bit numbers with a scale each.
 
         Raises:
-            pyembed.vectors.VectorFileError: the suffix is unknown, or the format cannot hold a word.
+            ValueError: a vector holds NaN or infinity.
+        """
+        return QuantizedVectors(self.index_to_key, self._table)
+
+    def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:
+        """Writes a file in the format of its suffix, or of the one named, whole or not at all.
+
+        See `pyembed.vectors.formats.FORMATS` for formats and what they keep: all keep words and vectors, few counts and
+        metadata; further values are kept by none.
+
+        Raises:
+            pyembed.vectors.VectorFileError: the format is unknown, or cannot hold a word.
             OSError: the file cannot be written.
         """
-        table = formats.VectorTable(
-            words=self.index_to_key, vectors=self.vectors, counts=self.counts, metadata=self.metadata
-        )
-        formats.write(table, path)
+        formats.write(self._as_table(), path, format=format)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> KeyedVectors:
-        """Reads a file of one of the formats of `save`, by its suffix.
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        mmap: bool | str | None = False,
+        *,
+        format: str | None = None,
+        errors: formats.Errors = "strict",
+    ) -> KeyedVectors:
+        """Reads a vector file of any of the formats.
+
+        Vectors that hold NaN or infinity are told of by a warning; no search finds them.
+
+        Args:
+            path: the file, or folder.
+            mmap: leave the vectors in the file, where the format can; they cannot be changed then.
+            format: a name among `pyembed.vectors.formats.FORMATS`, where suffix and content say too little.
+            errors: "strict", or what is to be done about damage: "replace" or "skip".
 
         Raises:
-            pyembed.vectors.VectorFileError: the suffix is unknown, or the file damaged.
+            pyembed.vectors.VectorFileError: the format is unknown, or the file damaged.
             OSError: the file cannot be read.
         """
-        table = formats.read(path)
-        return cls(table.words, table.vectors, table.counts, table.metadata)
+        loaded = cls._of(formats.read(path, format=format, mmap=bool(mmap), errors=errors))
+        if not mmap:  # which would read all of the file
+            loaded._warn_of_non_finite(path)
+        return loaded
 
+    def save_word2vec_format(
+        self,
+        fname: str | os.PathLike[str],
+        fvocab: str | os.PathLike[str] | None = None,
+        binary: bool = False,
+        total_vec: int | None = None,
+        write_header: bool = True,
+        prefix: str = "",
+        append: bool = False,
+        sort_attr: str = "count",
+    ) -> None:
+        """Writes word2vec's binary or text format, or GloVe's with `write_header=False`, whatever the suffix.
 
-def _as_list(items: str | Float32Array | Sequence[str | Float32Array]) -> list[str | Float32Array]:
-    if isinstance(items, str) or (isinstance(items, np.ndarray) and items.ndim == 1):
-        return [items]
-    return list(items)
+        Args:
+            fname: the file.
+            fvocab: a second file, of lines `word value`, by `sort_attr`.
+            binary: numbers as they are in memory, and not as text.
+            total_vec: as many as there are, or None.
+            write_header: begin with a line of the number of words and dimensions.
+            prefix: put before each word.
+            append: False only: a file is written whole or not at all.
+            sort_attr: words with the highest of these values come first; where there are none, words stay in order.
+
+        Raises:
+            ValueError: `total_vec`, `append` or the header as above, or no values to write to `fvocab`.
+            pyembed.vectors.VectorFileError: the format cannot hold a word.
+            OSError: a file cannot be written.
+        """
+        if append or total_vec not in (None, len(self)):
+            raise ValueError(
+                "append, total_vec: expected False and None, since a file is written whole or not at all; "
+                "put all vectors into one KeyedVectors with add_vectors"
+            )
+        values = self.expandos.get(sort_attr)
+        if values is not None:
+            order = np.argsort(-values, kind="stable")
+        elif fvocab is not None:
+            raise ValueError(f"fvocab: expected values of {sort_attr!r} to write, found those of {list(self.expandos)}")
+        else:
+            order = np.arange(len(self))
+        table = formats.VectorTable(
+            words=[prefix + self.index_to_key[row] for row in order.tolist()], vectors=self._table.gather(order)[0]
+        )
+        write_word2vec(table, fname, binary=binary, write_header=write_header)
+        if fvocab is not None and values is not None:
+            write_counts(table.words, values[order], fvocab)
+
+    @classmethod
+    def load_word2vec_format(
+        cls,
+        fname: str | os.PathLike[str],
+        fvocab: str | os.PathLike[str] | None = None,
+        binary: bool = False,
+        encoding: str = "utf8",
+        unicode_errors: str = "strict",
+        limit: int | None = None,
+        datatype: npt.DTypeLike = np.float32,
+        no_header: bool = False,
+    ) -> KeyedVectors:
+        """Reads word2vec's binary or text format, or GloVe's with `no_header`, whatever the suffix.
+
+        Args:
+            fname: the file.
+            fvocab: a second file, of lines `word count`. Without it counts are not known; none are made up.
+            binary: numbers as they are in memory, and not as text.
+            encoding: UTF-8 only.
+            unicode_errors: "strict"; or "replace" or "ignore", and what is not UTF-8 becomes U+FFFD; or "skip".
+            limit: keep only so many of the first words.
+            datatype: float32 only.
+            no_header: there is no line of the number of words and dimensions.
+
+        Raises:
+            pyembed.vectors.VectorFileError: the file is damaged, holds a word twice, or `fvocab` lacks a word.
+            ValueError: another encoding, error handling or datatype.
+            OSError: a file cannot be read.
+        """
+        cls(1, dtype=datatype)
+        table = read_word2vec(
+            fname, binary=binary, encoding=encoding, unicode_errors=unicode_errors, no_header=no_header, fvocab=fvocab
+        )
+        if limit is not None and limit < len(table.words):
+            counts = None if table.counts is None else table.counts[:limit].copy()
+            table = formats.VectorTable(words=table.words[:limit], vectors=table.vectors[:limit].copy(), counts=counts)
+        loaded = cls._of(table)
+        loaded._warn_of_non_finite(fname)
+        return loaded
+
+    def intersect_word2vec_format(
+        self,
+        fname: str | os.PathLike[str],
+        lockf: float = 0.0,
+        binary: bool = False,
+        encoding: str = "utf8",
+        unicode_errors: str = "strict",
+    ) -> int:
+        """Gives the words that a file has too the file's vectors; no word is added.
+
+        Args:
+            fname: a file in word2vec's binary or text format.
+            lockf: kept beside these words as the attribute "lockf", and 1 beside the others: how much of a gradient is
+                to reach the vector, for whatever trains it.
+            binary, encoding, unicode_errors: as in `load_word2vec_format`.
+
+        Returns:
+            How many words that was.
+
+        Raises:
+            ValueError: vectors of another size.
+            pyembed.vectors.VectorFileError, OSError: as in `load_word2vec_format`.
+        """
+        table = read_word2vec(fname, binary=binary, encoding=encoding, unicode_errors=unicode_errors)
+        if table.vectors.shape[1] != self.vector_size:
+            raise ValueError(f"{fname}: expected vectors of size {self.vector_size}, found {table.vectors.shape[1]}")
+        found = np.array([self.key_to_index.get(word, -1) for word in table.words], dtype=np.int64)
+        is_here: BoolArray = found >= 0
+        self._table.assign(found[is_here], table.vectors[is_here])
+        factors = self.expandos.setdefault("lockf", np.ones(len(self), dtype=np.float32))
+        factors[found[is_here]] = lockf
+        return int(is_here.sum())
+
+    def _as_table(self) -> formats.VectorTable:
+        vectors, _ = self._table.block(0, len(self))
+        return formats.VectorTable(words=self.index_to_key, vectors=vectors, counts=self.counts, metadata=self.metadata)
+
+    @classmethod
+    def _of(cls, table: formats.VectorTable) -> KeyedVectors:
+        """Of arrays that nobody else holds."""
+        made = cls(table.words, table.vectors, table.counts, table.metadata)
+        made._table.keep_private()
+        return made
+
+    def _warn_of_non_finite(self, path: str | os.PathLike[str]) -> None:
+        rows, norms = self._table.block(0, len(self))
+        suspects = np.flatnonzero(~np.isfinite(norms))
+        damaged = suspects[~np.isfinite(rows[suspects]).all(axis=1)].tolist()
+        if damaged:
+            warnings.warn(
+                f"{path}: {len(damaged)} vectors hold NaN or infinity, the first that of "
+                f"{self.index_to_key[damaged[0]]!r} in row {damaged[0]}; no search finds them",
+                formats.VectorFileWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,46 @@
+"""Columns of further values, one value a word: what gensim calls expandos."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Column = npt.NDArray[Any]
+
+
+def column_like(value: object, rows: int) -> Column:
+    """Zeros, [rows], of the type that holds a value: int64, float64, bool, a numpy type, or object."""
+    if isinstance(value, np.generic):
+        return np.zeros(rows, dtype=value.dtype)
+    kinds: dict[type, type] = {bool: np.bool_, int: np.int64, float: np.float64}
+    return np.zeros(rows, dtype=kinds.get(type(value), object))
+
+
+def require_fitting(column: Column, values: object, name: str) -> None:
+    """Raises TypeError where values would change by being put into a column, as 0.5 into whole numbers."""
+    found = np.asarray(values).dtype
+    if column.dtype != object and not np.can_cast(found, column.dtype, casting="same_kind"):
+        raise TypeError(f"attribute {name!r}: expected {column.dtype}, as its other values are, found {found}")
+
+
+def grown(column: Column, rows: int) -> Column:
+    """The column with zeros after it, [rows]."""
+    longer = np.zeros(rows, dtype=column.dtype)
+    longer[: len(column)] = column
+    return longer
+
+
+def as_column(values: npt.ArrayLike, rows: int, name: str) -> Column:
+    """Values as a column [rows].
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    column: Column = np.asarray(values)
+    if column.dtype.kind in "US":
+        column = column.astype(object)
+    if column.shape != (rows,):
+        raise ValueError(f"attribute {name!r}: expected shape [{rows}], one a word, found {list(column.shape)}")
+    return column

@@ -1,0 +1,168 @@
+"""Matrices of vectors, [V, D], read a block at a time: float32 rows with their lengths, whatever they are kept as."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from pyembed.vectors.arrays import Float32Array, Int8Array, Int64Array
+
+_ZERO = np.float32(1e-30)
+"""Rows of nothing greater become zeros in 8 bits: their scale would leave the range of float32."""
+
+
+class Rows(Protocol):
+    """What searches read. Lengths are Euclidean, and 1 for rows of zeros, so that one can divide by them."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """V and D."""
+
+    def block(self, start: int, stop: int) -> tuple[Float32Array, Float32Array]:
+        """Rows start to stop, [n, D], and their lengths, [n]."""
+
+    def gather(self, index: Int64Array) -> tuple[Float32Array, Float32Array]:
+        """The rows of an index of any shape, [..., D], and their lengths, [...]."""
+
+
+def norms_of(vectors: Float32Array) -> Float32Array:
+    """Euclidean lengths of vectors [..., D]."""
+    norms: Float32Array = np.sqrt(np.einsum("...j,...j->...", vectors, vectors))
+    return norms
+
+
+def divisors_of(vectors: Float32Array) -> Float32Array:
+    """Euclidean lengths of vectors [..., D], 1 for those of zeros."""
+    norms = np.atleast_1d(norms_of(vectors))
+    norms[norms == 0] = 1
+    return norms
+
+
+def unit_rows(vectors: Float32Array) -> Float32Array:
+    """The rows, float32[n, D], each at length 1; rows of zeros stay zeros."""
+    return vectors / divisors_of(vectors)[:, None]
+
+
+class FloatRows:
+    """float32 rows. Lengths are kept for the next search only while nobody else can hold, and so change, the array."""
+
+    def __init__(self, vectors: Float32Array) -> None:
+        """The array itself is kept, not a copy; see `keep_private`."""
+        self._vectors = vectors
+        self._reserve = vectors
+        """What `_vectors` is the beginning of; longer where rows were appended."""
+        self._private = False
+        self._divisors: Float32Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._vectors.shape[0], self._vectors.shape[1]
+
+    def lend(self) -> Float32Array:
+        """The array itself, to read and to change. From here on lengths are taken anew at each search."""
+        self._private, self._divisors = False, None
+        return self._vectors
+
+    def keep_private(self) -> None:
+        """Promises that the caller keeps no reference to the array, nor to what it is a view of."""
+        self._private = True
+
+    def view(self, row: int) -> Float32Array:
+        """One row, [D], for reading."""
+        vector: Float32Array = self._vectors[row]
+        vector.setflags(write=False)
+        return vector
+
+    def block(self, start: int, stop: int) -> tuple[Float32Array, Float32Array]:
+        rows = self._vectors[start:stop]
+        if not self._private:
+            return rows, divisors_of(rows)
+        if self._divisors is None:
+            self._divisors = divisors_of(self._vectors)
+        return rows, self._divisors[start:stop]
+
+    def gather(self, index: Int64Array) -> tuple[Float32Array, Float32Array]:
+        rows: Float32Array = np.take(self._vectors, index, axis=0)
+        return rows, divisors_of(rows) if self._divisors is None else self._divisors[index]
+
+    def assign(self, index: Int64Array, vectors: Float32Array) -> None:
+        """Other values for some rows."""
+        self._vectors[index] = vectors
+        self._divisors = None
+
+    def normalize(self) -> None:
+        """Makes every row one of length 1, in place; zeros stay zeros."""
+        self._vectors /= divisors_of(self._vectors)[:, None]
+        self._divisors = None
+
+    def append(self, vectors: Float32Array) -> None:
+        """More rows. Room is left for as many again as half of all, so that appending one by one stays cheap."""
+        old, new = len(self._vectors), len(self._vectors) + len(vectors)
+        if new > len(self._reserve):
+            self._reserve = np.empty((new + new // 2, self.shape[1]), dtype=np.float32)
+            self._reserve[:old] = self._vectors
+            self._private = True
+        self._reserve[old:new] = vectors
+        self._vectors, self._divisors = self._reserve[:new], None
+
+
+class PartOfRows:
+    """The rows `start` to `stop` of others."""
+
+    def __init__(self, rows: Rows, start: int, stop: int) -> None:
+        self._rows, self._start = rows, start
+        self.shape = stop - start, rows.shape[1]
+
+    def block(self, start: int, stop: int) -> tuple[Float32Array, Float32Array]:
+        return self._rows.block(self._start + start, self._start + min(stop, self.shape[0]))
+
+    def gather(self, index: Int64Array) -> tuple[Float32Array, Float32Array]:
+        return self._rows.gather(self._start + index)
+
+
+class Int8Rows:
+    """Rows as 8-bit whole numbers of [-127, 127] with a scale each: row = scale * values. Not to be changed."""
+
+    def __init__(self, values: Int8Array, scales: Float32Array) -> None:
+        self._values, self._scales = values, scales
+        self._divisors = np.empty_like(scales)
+        for start in range(0, len(values), 65_536):  # as float32 a block at a time, since all would not fit
+            block = slice(start, start + 65_536)
+            self._divisors[block] = divisors_of(values[block].astype(np.float32))
+
+    @classmethod
+    def of(cls, rows: Rows, rows_at_once: int = 65_536) -> Int8Rows:
+        """Rounds each row to 127 steps of its greatest absolute value.
+
+        Raises:
+            ValueError: a row holds NaN or infinity.
+        """
+        values, scales = np.empty(rows.shape, dtype=np.int8), np.empty(rows.shape[0], dtype=np.float32)
+        for start in range(0, rows.shape[0], rows_at_once):
+            block, _ = rows.block(start, start + rows_at_once)
+            greatest = np.abs(block).max(axis=1, initial=0)
+            if not np.isfinite(greatest).all():
+                row = start + int(np.flatnonzero(~np.isfinite(greatest))[0])
+                raise ValueError(f"row {row}: expected finite numbers, which alone fit into 8 bits, found others")
+            greatest[greatest < _ZERO] = 127
+            scales[start : start + len(block)] = greatest / 127
+            values[start : start + len(block)] = np.rint(block * (127 / greatest)[:, None])
+        return cls(values, scales)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._values.shape[0], self._values.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return self._values.nbytes + self._scales.nbytes + self._divisors.nbytes
+
+    def block(self, start: int, stop: int) -> tuple[Float32Array, Float32Array]:
+        # Scales cancel out in a cosine, so rows stay in steps of their own.
+        return self._values[start:stop].astype(np.float32), self._divisors[start:stop]
+
+    def gather(self, index: Int64Array) -> tuple[Float32Array, Float32Array]:
+        rows = np.take(self._values, index, axis=0).astype(np.float32)
+        return rows * self._scales[index][..., None], self._divisors[index] * self._scales[index]
