@@ -11,10 +11,12 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,6 +154,7 @@ def ctrl_c_goes_to(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         threading.Thread(target=done.wait, daemon=True).start()
     yield
     done.set()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, before)
 
 
@@ -164,6 +167,32 @@ def test_ctrl_c_stops_the_program_and_writes_what_there_is(corpus, tmp_path, mon
     assert json.loads((tmp_path / "bench.json").read_text())["runs"] == []
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_ctrl_c_while_a_program_is_being_started_leaves_none_running(corpus, tmp_path, monkeypatch, script):
+    """Another thread gets the signal: the main one is interrupted wherever it is, though it has blocked it."""
+    done, started = threading.Event(), []
+    other = threading.Thread(target=done.wait, daemon=True)
+    other.start()
+    popen = subprocess.Popen
+
+    def start(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        process = popen(*arguments, **options)
+        if options.get("start_new_session"):
+            started.append(process)
+            signal.pthread_kill(other.ident, signal.SIGINT)
+            time.sleep(0.05)
+        return process
+
+    monkeypatch.setattr(sys, "executable", str(script("python", "sleep 60")))
+    monkeypatch.setattr(subprocess, "Popen", start)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["bench", str(corpus), "-o", str(tmp_path), *SMALL, "--programs", "pyembed"]) == 130
+    finally:
+        done.set()
+        signal.signal(signal.SIGINT, before)
+    assert [process.poll() for process in started] == [-signal.SIGKILL]
 
 
 @pytest.mark.parametrize(

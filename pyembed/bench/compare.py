@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,28 +148,43 @@ def _run_process(program: str, job: Job, folder: Path) -> str | None:
     job_file.write_text(job.to_json())
     command = [sys.executable, "-m", "pyembed.bench.child", program, str(job_file), str(outcome_file)]
     process = None
-    # Ctrl-C is held back until there is a process to stop: in between, it would be left running.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with log_file.open("wb") as log:
+        with log_file.open("wb") as log, _ctrl_c_held_back():
             # A session of its own, so that Ctrl-C comes here alone, and whatever the program started ends with it.
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         _wait(process)
     except BaseException:
         if process is not None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         raise
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if process.returncode == 0:
         return None
     said = log_file.read_text(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
     return f"ended with exit code {process.returncode}: {last}"
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Ctrl-C is heard at the end: a process that is just being started would be left running.
+
+    Blocking the signal would not do: any other thread may receive it, and the main one is interrupted all the same.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    heard = []
+    signal.signal(signal.SIGINT, lambda number, frame: heard.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    for number, frame in heard[:1]:
+        before(number, frame)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
