@@ -483,9 +483,10 @@ def rounding_generator(draws: Draws, position: int, device: torch.device) -> tor
 def round_stochastically(values: Tensor, bits: Tensor) -> Tensor:
     """values: float32[...]; bits: int32[...], uniform from 0 to 2**16 - 1 -> bfloat16[...], the neighbour they choose.
 
-    Values that are bfloat16 already, infinities among them, stay as they are.
+    Values that are bfloat16 already, infinities among them, stay as they are, and what is not a number stays none.
     """
-    return ((values.view(torch.int32) + bits) >> 16).to(torch.int16).view(torch.bfloat16)
+    rounded = ((values.view(torch.int32) + bits) >> 16).to(torch.int16).view(torch.bfloat16)
+    return rounded.masked_fill(values.isnan(), math.nan)
 
 
 def subtract_rows_(table: Tensor, ids: Tensor, rows: Tensor, generator: torch.Generator) -> None:

@@ -78,6 +78,20 @@ def test_every_op_passes_opcheck(name: str) -> None:
     torch.library.opcheck(getattr(torch.ops.pyembed, name).default, example_calls()[name])
 
 
+@pytest.mark.parametrize("name", [name for name, schema in SCHEMAS.items() if "!" in schema])
+def test_autograd_refuses_what_it_saved_before_a_change(name: str) -> None:
+    """Otherwise a backward pass would compute with the table as it is by then, and nobody would know."""
+    op, arguments = getattr(torch.ops.pyembed, name).default, example_calls()[name]
+    changed = [given for given, of in zip(arguments, op._schema.arguments, strict=True) if of.is_write]
+    assert changed
+    factor = torch.ones((), dtype=torch.float64, requires_grad=True)
+    products = [(factor * table).sum() for table in changed]
+    op(*arguments)
+    for product in products:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            product.backward()
+
+
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_op_has_a_torch_kernel_and_the_dispatcher_finds_one(name: str) -> None:
     assert name in KERNELS

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from row_cases import ADAMW, LR, MOMENTUM, Optimizer, each_optimizer, random_case
+from row_cases import ADAMW, LR, MOMENTUM, Optimizer, each_optimizer, random_case, trained
 from simt import CPU_KERNELS, CUDA_KERNELS, Kernels
 from torch import Tensor
+from torch.testing import assert_close
 
 from pyembed import ops
 from pyembed.reference import RowGradients
@@ -101,6 +104,73 @@ def test_a_lookup_refuses_the_first_bad_id(kernels: Kernels) -> None:
         lookup(torch.tensor([[0, 2**32]], device=kernels.device))
     with pytest.raises(RuntimeError, match=r"ids: .* got 6 at index \[\]"):
         lookup(torch.tensor(6, dtype=torch.int32, device=kernels.device))
+
+
+@each_optimizer
+def test_a_gradient_may_lie_in_the_table_itself(optimizer: Optimizer, kernels: Kernels) -> None:
+    """Its rows are those from before the step, whatever row is changed first."""
+    weight = random_case(40, (), 8, device=kernels.device).weight
+    given = RowGradients(torch.arange(39, -1, -1, device=kernels.device), weight)
+    expected, *_ = trained(optimizer, weight, [given], "torch")
+    optimizer.step_(weight, optimizer.state(weight), given, 3, 0.1, backend=kernels.backend)
+    assert_close(weight, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_more_bags_than_an_int32_counts_are_refused(kernels: Kernels) -> None:
+    if kernels.backend == "torch":
+        pytest.skip("PyTorch's kernels take them")
+    weight, last = torch.zeros(4, 1, device=kernels.device), torch.tensor([2**31 - 1], device=kernels.device)
+    given = RowGradients(last % 4, weight[:1].expand(2**31, 1), last)
+    with pytest.raises(RuntimeError, match=r"grad: expected less than 2\^31 bags"):
+        ops.update_rows_sgd_(weight, given, 1.0, backend=kernels.backend)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [torch.ones(1, 5).T, torch.ones(5).as_strided((1, 5), (1, 1)), torch.ones(5).as_strided((1, 5), (0, 1))],
+    ids=["one column", "one row", "one row, no stride"],
+)
+def test_what_torch_calls_contiguous_is_dense(weight: Tensor, kernels: Kernels) -> None:
+    """The stride of a dimension of one element says nothing, and contiguous() leaves it."""
+    table = torch.empty_like(weight, device=kernels.device).as_strided(weight.shape, weight.stride()).fill_(1.0)
+    assert table.is_contiguous()
+    given = RowGradients(torch.tensor([0], device=kernels.device), torch.ones_like(table[:1]))
+    ops.update_rows_sgd_(table, given, 0.5, backend=kernels.backend)
+    assert (table[0] == 0.5).all()
+    assert (table[1:] == 1).all()
+
+
+_AFTER_FAILURE = """
+import resource
+import torch
+from pyembed import ops
+from pyembed.reference import RowGradients
+
+weight, grad = torch.zeros(4, 2), torch.ones(1, 2)
+
+def step(entries):
+    ids = torch.zeros(1, dtype=torch.int32).expand(entries)
+    ops.update_rows_sgd_(weight, RowGradients(ids, grad, ids), 0.5, backend="native")
+
+step(1_000_000)
+weight.zero_()
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 400 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    step(20_000_000)
+except MemoryError:
+    step(1000)
+    print(weight[0].tolist())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits its own address space")
+def test_an_update_without_memory_raises_and_the_next_one_works() -> None:
+    if not ops.is_native("update_rows_sgd_"):
+        pytest.skip(f"the compiled kernels are missing: {ops.status().reason}")
+    run = subprocess.run([sys.executable, "-c", _AFTER_FAILURE], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.returncode) == ("[-500.0, -500.0]\n", 0), run.stderr
 
 
 @each_optimizer

@@ -37,6 +37,18 @@ def test_updates_below_the_distance_of_neighbours_add_up(kernels: Kernels) -> No
     assert float(weight[1].float().mean()) == pytest.approx(1 - 200 * 2e-4, abs=0.005)
 
 
+def test_what_is_not_a_number_stays_none_and_infinity_stays_infinite(kernels: Kernels) -> None:
+    """A GPU's own NaN has all bits set: the sum with a random number must not wrap it into a zero."""
+    patterns = torch.tensor([0x7FFFFFFF, -1, 0x7FC00000, 0x7F800001], dtype=torch.int32, device=kernels.device)
+    weight = torch.ones(5, 64, dtype=torch.bfloat16, device=kernels.device)
+    factors = torch.cat([patterns.view(torch.float32), torch.tensor([torch.inf], device=kernels.device)])
+    rows = torch.arange(5, device=kernels.device)
+    given = RowGradients(rows, torch.ones_like(weight), rows, factors)
+    ops.update_rows_sgd_(weight, given, 0.1, backend=kernels.backend)
+    assert weight[:4].isnan().all()
+    assert (weight[4] == -torch.inf).all()
+
+
 @pytest.mark.parametrize("dimensions", [33, 36])
 def test_all_kernels_round_with_the_same_bits(dimensions: int, kernels: Kernels) -> None:
     case = random_case(50, (50,), dimensions, dtype=torch.bfloat16, device=kernels.device)

@@ -159,7 +159,10 @@ inline void check_differentiable(const Tensor& in_vectors, const Tensor& out_vec
 }
 
 // Rows must be dense; they may lie apart.
-inline bool rows_are_dense(const Tensor& table) { return table.stride(1) == 1 && table.stride(0) >= table.size(1); }
+inline bool rows_are_dense(const Tensor& table) {
+  const int64_t rows = table.size(0), columns = table.size(1);
+  return (columns <= 1 || table.stride(1) == 1) && (rows <= 1 || table.stride(0) >= columns);
+}
 
 template <class Element>
 Tables<Element> tables_of(const Tensor& in_vectors, const Tensor& out_vectors) {

@@ -71,6 +71,7 @@ inline void check_gradients(const Place& place, const Tensor& weight, const RowG
   if (bags) {
     require(grad.dim() == 2 && grad.size(1) == weight.size(1),
             "grad: expected shape [bags, " + D + "], got " + shape_of(sizes_of(grad)));
+    require(grad.size(0) <= std::numeric_limits<int32_t>::max(), "grad: expected less than 2^31 bags");
     require(ids.dim() == 1 && sizes_of(*bags) == sizes_of(ids) && bags->scalar_type() == ids.scalar_type() &&
                 place.holds(*bags),
             "bags: expected shape and dtype of ids, which is int[n] then");
@@ -87,6 +88,19 @@ inline void check_gradients(const Place& place, const Tensor& weight, const RowG
   require(!frozen || (frozen->scalar_type() == ScalarType::Bool && frozen->dim() == 1 &&
                       frozen->size(0) == weight.size(0) && place.holds(*frozen)),
           "frozen: expected bool[" + std::to_string(weight.size(0)) + "] on the device of weight");
+}
+
+// The rows of a gradient, side by side, in memory that a step does not change: a copy where they may be those of
+// weight.
+inline Tensor rows_of_gradient(const Tensor& grad, const Tensor& weight) {
+  const Tensor rows = torch::stable::contiguous(grad);
+  if (rows.numel() == 0 || weight.numel() == 0) return rows;
+  const auto bytes = static_cast<int64_t>(weight.element_size());
+  const auto address = [](const Tensor& tensor) { return reinterpret_cast<intptr_t>(tensor.const_data_ptr()); };
+  const int64_t past_rows = address(rows) + rows.numel() * bytes;
+  const int64_t past_weight = address(weight) + ((weight.size(0) - 1) * weight.stride(0) + weight.size(1)) * bytes;
+  const bool apart = past_rows <= address(weight) || past_weight <= address(rows);
+  return apart ? rows : torch::stable::clone(rows);
 }
 
 inline void check_state(const Tensor& weight, const Tensor& state, ScalarType dtype, int64_t dims, const char* name,

@@ -97,7 +97,7 @@ struct OnCpu {
   static void update(const RowState& state, const RowGradients& given, const RowStep& step) {
     const Tensor& weight = state.weight;
     const RowIds ids(given.ids, weight, "ids");
-    const Tensor grad = torch::stable::contiguous(given.grad);
+    const Tensor grad = rows_of_gradient(given.grad, weight);
     std::optional<RowIds> bags;
     if (given.bags) bags.emplace(*given.bags, grad, "bags");
     std::optional<Tensor> factors, frozen;

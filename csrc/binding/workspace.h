@@ -26,6 +26,7 @@ class Workspace {
     layout(*this);
     if (used_ <= size_) return;
     memory_.reset();
+    size_ = 0;  // as long as there is none: the next line throws where there is no more to be had
     memory_ = std::make_unique<Scratch>(used_);
     size_ = used_;
     used_ = 0;

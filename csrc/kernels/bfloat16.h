@@ -30,11 +30,12 @@ PE_HD PE_INLINE Real value_of(Real element) {
 template <class Element>
 using Arithmetic = decltype(value_of(Element{}));
 
-// One of the two neighbours of the value, whose expectation is the value. random: uniform, 0 to 2^16 - 1.
+// One of the two neighbours of the value, whose expectation is the value. random: uniform, 0 to 2^16 - 1. What is not a
+// number stays none: a GPU's has all bits set, which one more would make -0.
 PE_HD PE_INLINE BFloat16 round_stochastically(float value, uint32_t random) {
   uint32_t pattern;
   std::memcpy(&pattern, &value, sizeof pattern);
-  return {static_cast<uint16_t>((pattern + random) >> 16)};
+  return {static_cast<uint16_t>(value == value ? (pattern + random) >> 16 : 0x7FC0u)};
 }
 
 // Uniform numbers of 16 bits for the window at a position; none is drawn before it is asked for.

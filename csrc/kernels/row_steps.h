@@ -48,6 +48,7 @@ class GradientsAhead {
 
   // Entry `place` of the order is about to be used.
   PE_INLINE void reach(int64_t place) {
+    if (next_ < place) next_ = place;  // what was passed over is not asked for
     for (; next_ < end_ && next_ <= place + ahead_; ++next_) prefetch_row(entry_row(batch_, order_[next_]).row, bytes_);
   }
 

@@ -50,10 +50,10 @@ RowGroups group_rows(const int32_t* ids, int64_t count, int part, int part_bits,
   // An open-addressing table, at most half full, of group numbers + 1.
   int slot_bits = 1;
   while (int64_t{1} << slot_bits < 2 * mine) ++slot_bits;
-  const uint32_t mask = (uint32_t{1} << slot_bits) - 1;
+  const auto mask = static_cast<uint32_t>((uint64_t{1} << slot_bits) - 1);
   int32_t *const slots = memory.slots + 4 * begin, *const groups = memory.groups + begin,
                  *const distinct = memory.ids + begin, *const starts = memory.starts + begin + part;
-  std::fill_n(slots, mine ? mask + 1 : 0, 0);
+  std::fill_n(slots, mine ? int64_t{mask} + 1 : 0, 0);
   int32_t found = 0;
   for (int64_t k = 0; k < mine; ++k) {
     const int32_t id = ids[entries[k]];
@@ -77,8 +77,9 @@ RowGroups group_rows(const int32_t* ids, int64_t count, int part, int part_bits,
     const int32_t first = end;
     end += starts[g];
     starts[g] = end;
-    for (int32_t at = first; end - first > kEntriesOfPiece && at < end; at += kEntriesOfPiece) {
-      pieces[piece_count++] = {at, std::min(end, at + static_cast<int32_t>(kEntriesOfPiece))};
+    for (int64_t at = first; end - first > kEntriesOfPiece && at < end; at += kEntriesOfPiece) {
+      pieces[piece_count++] = {static_cast<int32_t>(at),
+                               static_cast<int32_t>(std::min<int64_t>(end, at + kEntriesOfPiece))};
     }
   }
   starts[found] = end;

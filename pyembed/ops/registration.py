@@ -153,10 +153,28 @@ def register_lookup_autograd(namespace: str) -> None:
     torch.library.register_autograd(f"{namespace}::lookup", backward, setup_context=setup_context)
 
 
+def _register_changes(name: str) -> None:
+    """Lets an op that changes tensors count as such: autograd refuses what it saved of them before.
+
+    Compiled kernels write to memory behind torch's back.
+    """
+    op = getattr(torch.ops.pyembed, name).default
+    changed = [place for place, argument in enumerate(op._schema.arguments) if argument.is_write]
+
+    def change(keyset: Any, *arguments: Any) -> Any:
+        result = op.redispatch(keyset & torch._C._after_ADInplaceOrView_keyset, *arguments)
+        torch.autograd.graph.increment_version([arguments[place] for place in changed])
+        return result
+
+    _library.impl(name, change, "ADInplaceOrView", with_keyset=True)
+
+
 _library = torch.library.Library("pyembed", "DEF")
 for _name, _schema in SCHEMAS.items():
     _library.define(_name + _schema, tags=(torch.Tag.pt2_compliant_tag,))
     _library.impl(_name, _default(_name), "CompositeExplicitAutograd")
+    if "!" in _schema:
+        _register_changes(_name)
 
 torch.library.register_fake("pyembed::draw_windows", _fake_draw_windows)
 torch.library.register_fake("pyembed::keep_tokens", _fake_keep_tokens)

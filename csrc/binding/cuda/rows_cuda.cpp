@@ -34,7 +34,7 @@ struct OnGpu {
     const auto dense = [](const std::optional<Tensor>& tensor) {
       return tensor ? std::optional<Tensor>(torch::stable::contiguous(*tensor)) : std::nullopt;
     };
-    const Tensor ids = torch::stable::contiguous(given.ids), grad = torch::stable::contiguous(given.grad);
+    const Tensor ids = torch::stable::contiguous(given.ids), grad = rows_of_gradient(given.grad, weight);
     const std::optional<Tensor> bags = dense(given.bags), factors = dense(given.factors), frozen = dense(given.frozen);
     const GivenIds rows{ids, weight.size(0), "ids", frozen ? frozen->const_data_ptr<bool>() : nullptr};
     Tensor rows_of_table, rows_of_grad;
