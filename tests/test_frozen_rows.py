@@ -128,7 +128,26 @@ def test_other_parameters_of_the_optimizer_train_as_ever():
     assert_close(model.state_dict(), twin.state_dict())
 
 
-def test_an_optimizer_that_fails_leaves_nothing_behind():
+def test_a_step_within_a_step_leaves_frozen_rows_as_they_are():
+    """Of a class that calls its parent's and then does something of its own."""
+    module = pnn.Embedding(5, 4)
+    torch.optim.SGD(module.parameters())  # the parent's step asks, too, as soon as there is one of it
+
+    class Shrinking(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            loss = super().step(closure)
+            with torch.no_grad():
+                module.weight.mul_(0.5)
+            return loss
+
+    module.freeze_rows(FROZEN)
+    before = module.weight.detach().clone()
+    train(module, Shrinking(module.parameters(), lr=0.1))
+    assert moved_rows(before, module) == [0, 2, 4]
+
+
+@pytest.mark.parametrize("unfrozen", [False, True])
+def test_an_optimizer_that_fails_leaves_nothing_behind(unfrozen: bool):
     module = pnn.Embedding(5, 4)
     module.freeze_rows(FROZEN)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
@@ -140,6 +159,9 @@ def test_an_optimizer_that_fails_leaves_nothing_behind():
         optimizer.step(fail)
     with torch.no_grad():
         module.weight[1] = 7
+    if unfrozen:
+        module.unfreeze_rows()
+        optimizer.param_groups[0]["lr"] = 0.0
     train(module, optimizer)
     assert (module.weight[1] == 7).all()
 
@@ -198,6 +220,19 @@ def test_only_rows_of_the_table_can_be_frozen(Module: Any, bad: int):
     with pytest.raises(IndexError, match=rf"ids\[1\]: expected an id of 0 to 4.*found {bad}"):
         module.freeze_rows([0, bad])
     assert module.frozen_rows is None
+
+
+@each_module
+@pytest.mark.parametrize("ids", [torch.tensor([False, True, False, True, False]), [1.0], [True]], ids=str)
+def test_only_ids_freeze_rows_and_no_masks(Module: Any, ids: Any):
+    module = Module(5, 4)
+    with pytest.raises(TypeError, match=r"ids: expected int32 or int64, found .*mask\.nonzero"):
+        module.freeze_rows(ids)
+    module.freeze_rows([])
+    module.freeze_rows([2])
+    with pytest.raises(TypeError, match="ids: expected"):
+        module.unfreeze_rows(ids)
+    assert module.frozen_rows.nonzero().tolist() == [[2]]
 
 
 @each_module

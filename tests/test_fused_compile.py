@@ -80,6 +80,21 @@ def test_a_compiled_model_follows_the_length_of_its_batches() -> None:
     assert_close(model.table.weight, eager.table.weight)
 
 
+def test_compiled_autograd_is_refused() -> None:
+    """It would drop what is to be done at the end of a pass, and say nothing."""
+    torch._dynamo.reset()
+    ((model, _), _) = pair(pnn.Embedding, lambda ids: ids)
+    loss, before = model(torch.tensor([1, 2])), model.table.weight.detach().clone()
+    with (
+        torch._dynamo.compiled_autograd._enable(torch.compile(backend="eager")),
+        pytest.raises(RuntimeError, match=r"compiled autograd.*unfuse\(module\)"),
+    ):
+        loss.backward()
+    assert torch.equal(model.table.weight, before)
+    model(torch.tensor([1, 2])).backward()
+    assert not torch.equal(model.table.weight, before)
+
+
 def test_the_op_is_what_compilers_expect() -> None:
     """Its schema, its fake kernel and its autograd agree with what it does."""
 

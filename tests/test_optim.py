@@ -19,6 +19,7 @@ TENSORS = {
     "1-d": torch.randn(7),
     "2-d": torch.randn(6, 5),
     "columns first": torch.randn(5, 6).T,
+    "one column": torch.randn(1, 6).T,
     "4-d": torch.randn(3, 2, 3, 3),
     "channels last": torch.randn(3, 2, 3, 3).contiguous(memory_format=torch.channels_last),
     "empty": torch.randn(0, 4),

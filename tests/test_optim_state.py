@@ -89,6 +89,25 @@ def test_the_state_of_the_optimizer_of_torch_is_taken(rule: Rule) -> None:
     assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("AdamW", {"amsgrad": True}),
+        ("AdamW", {"maximize": True}),
+        ("SGD", {"momentum": 0.9, "dampening": 0.5}),
+        ("Adagrad", {"lr_decay": 0.1}),
+    ],
+    ids=str,
+)
+def test_the_state_of_another_rule_is_refused(name: str, options: dict[str, float]) -> None:
+    table = torch.ones(V, D, requires_grad=True)
+    optimizer, (*_, option) = getattr(optim, name)([table]), options
+    state = getattr(torch.optim, name)([table], **options).state_dict()
+    with pytest.raises(ValueError, match=f"{option}: expected no such option"):
+        optimizer.load_state_dict(state)
+    assert option not in optimizer.param_groups[0]
+
+
 @each_rule
 def test_a_copy_of_an_optimizer_goes_on_alike(rule: Rule) -> None:
     table = torch.randn(V, D, requires_grad=True)

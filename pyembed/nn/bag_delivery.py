@@ -47,12 +47,13 @@ def look_up_bags(
     if mode == "mean" and per_sample_weights is not None:
         mode, per_sample_weights = "sum", mean_weights(entries, per_sample_weights, padding_idx)
     elif mode == "mean":
-        share = counts_of(entries, padding_idx).to(dtype).reciprocal()[entries.bags]
+        share = counts_of(entries, padding_idx).clamp(min=1).to(dtype).reciprocal()[entries.bags]
     if scale_grad_by_freq:
         rarity = frequencies(ids).to(dtype).reciprocal()
         share = rarity if share is None else share * rarity
     if offsets is None:
         offsets = torch.arange(len(input), device=input.device, dtype=input.dtype) * input.shape[1]
+        include_last_offset = False  # as torch: such bags have no last offset
     if per_sample_weights is not None:
         per_sample_weights = per_sample_weights.flatten()
     batch = (weight, ids, offsets, include_last_offset, padding_idx, bags, share, receiver.address)
@@ -104,7 +105,7 @@ class _Sum(torch.autograd.Function):
                 of_weights = of_weights.masked_fill(ids == ctx.padding_idx, 0)
         factors = share
         if weights is not None:
-            factors = weights.to(ctx.dtype)
+            factors = weights.detach().to(ctx.dtype)
             factors = factors if share is None else factors * share
         anchor = send(ctx.address, RowGradients(ids, grad.contiguous(), bags, factors))
         return anchor, of_weights, *(None,) * 9

@@ -7,6 +7,7 @@ once. No gradient of the table's shape ever exists. bag_delivery.py does the sam
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from typing import Any
@@ -33,7 +34,17 @@ class Receiver(ABC):
         """Called at the end of each backward pass that came to a lookup of this table; one item for each lookup."""
 
     def accept(self, gradient: RowGradients) -> None:
-        """Keeps the gradient of one lookup until the end of the running backward pass."""
+        """Keeps the gradient of one lookup until the end of the running backward pass.
+
+        Raises:
+            RuntimeError: compiled autograd runs the pass, which calls nobody at its end.
+        """
+        autograd = sys.modules.get("torch._dynamo.compiled_autograd")
+        if autograd is not None and autograd.in_compiled_autograd_region:
+            raise RuntimeError(
+                "expected a backward pass that PyTorch's engine runs, found one under compiled autograd, which a table "
+                "with a fused optimiser cannot follow; turn that off, or pyembed.optim.unfuse(module) first"
+            )
         number = torch._C._current_graph_task_id()
         running = _passes.get(number)
         if running is None:

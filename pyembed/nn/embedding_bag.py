@@ -54,6 +54,8 @@ class EmbeddingBag(RowTable, torch.nn.EmbeddingBag):
             raise error from None
 
     def _bags(self, weight: Tensor, input: Tensor, offsets: Tensor | None, weights: Tensor | None) -> Tensor:
+        if weights is not None:
+            self._check_weights(input, weights)
         if self.receiver is not None and torch.is_grad_enabled():
             self._renormalise(weight, input)
             return look_up_bags(
@@ -67,8 +69,9 @@ class EmbeddingBag(RowTable, torch.nn.EmbeddingBag):
                 padding_idx=self.padding_idx,
                 scale_grad_by_freq=self.scale_grad_by_freq,
             )
-        if weights is not None:
-            weights = self._sum_weights(input, offsets, weights)
+        if weights is not None and self.mode == "mean":
+            entries = entries_of(input, offsets, self.include_last_offset)
+            weights = mean_weights(entries, weights, self.padding_idx)
         mode = "sum" if weights is not None else self.mode
         again = partial(self._reduce, weight, input, offsets, weights, mode)
         # PyTorch's CPU kernel divides by the frequency of another row where an id stands several times.
@@ -92,8 +95,7 @@ class EmbeddingBag(RowTable, torch.nn.EmbeddingBag):
             make_gradient_differentiable(output, [weight] if weights is None else [weight, weights], again)
         return output
 
-    def _sum_weights(self, input: Tensor, offsets: Tensor | None, weights: Tensor) -> Tensor:
-        """What the rows of a bag are multiplied by if their sum is what mode asks for."""
+    def _check_weights(self, input: Tensor, weights: Tensor) -> None:
         if self.mode == "max":
             raise NotImplementedError(
                 "per_sample_weights is only supported for mode='sum' and mode='mean', found mode='max'"
@@ -103,9 +105,6 @@ class EmbeddingBag(RowTable, torch.nn.EmbeddingBag):
                 f"per_sample_weights: expected the same shape as the input, {list(input.shape)}, "
                 f"found {list(weights.shape)}"
             )
-        if self.mode == "sum":
-            return weights
-        return mean_weights(entries_of(input, offsets, self.include_last_offset), weights, self.padding_idx)
 
     def _reduce(
         self, weight: Tensor, input: Tensor, offsets: Tensor | None, weights: Tensor | None, mode: str

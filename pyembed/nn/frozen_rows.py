@@ -6,6 +6,7 @@ optimiser in the process the frozen rows of its parameters are kept aside and pu
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -33,7 +34,12 @@ class _Kept(NamedTuple):
 
 
 _tables: WeakSet[RowTable] = WeakSet()
-_kept: WeakKeyDictionary[Optimizer, list[_Kept]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[Optimizer, deque[list[_Kept]]] = WeakKeyDictionary()
+"""For each step that is under way, as a class' step may call its parent's, the last one last.
+
+A step that fails leaves its own below those of later ones, where nothing comes back to it.
+"""
+_MOST_KEPT = 4
 
 
 def watch(table: RowTable) -> None:
@@ -51,11 +57,10 @@ def _register_hooks() -> None:
 
 def _keep_rows(optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
     frozen = {id(parameter): ids for table in _tables for parameter, ids in table.frozen_parameters()}
-    if not frozen:
-        return
     parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
     mine = [(parameter, frozen[id(parameter)]) for parameter in parameters if id(parameter) in frozen]
-    _kept[optimizer] = [_Kept(parameter, ids, parameter.detach()[ids]) for parameter, ids in mine]
+    steps = _kept.setdefault(optimizer, deque(maxlen=_MOST_KEPT))
+    steps.append([_Kept(parameter, ids, parameter.detach()[ids]) for parameter, ids in mine])
 
 
 @contextmanager
@@ -70,5 +75,6 @@ def kept(optimizer: Optimizer) -> Iterator[None]:
 
 @torch.no_grad()
 def _put_rows_back(optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
-    for kept in _kept.pop(optimizer, ()):
+    steps = _kept.get(optimizer)
+    for kept in steps.pop() if steps else ():
         kept.parameter[kept.ids] = kept.rows

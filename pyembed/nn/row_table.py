@@ -50,6 +50,7 @@ class RowTable(torch.nn.Module):
 
         Raises:
             IndexError: an id is no row of the table.
+            TypeError: ids are of another type, a mask for instance.
         """
         frozen = self.frozen_rows
         mask = self._mask() if frozen is None else frozen.clone()
@@ -62,6 +63,7 @@ class RowTable(torch.nn.Module):
 
         Raises:
             IndexError: an id is no row of the table.
+            TypeError: ids are of another type, a mask for instance.
         """
         frozen = self.frozen_rows
         if frozen is None:
@@ -97,7 +99,12 @@ class RowTable(torch.nn.Module):
         return torch.zeros(self.num_embeddings, dtype=torch.bool, device=self.weight.device)
 
     def _ids(self, ids: Tensor | Sequence[int] | range) -> Tensor:
-        places = torch.as_tensor(ids, dtype=torch.int64, device=self.weight.device)
+        given = torch.as_tensor(ids, device=self.weight.device)
+        if given.numel() and given.dtype not in (torch.int32, torch.int64):
+            raise TypeError(
+                f"ids: expected int32 or int64, found {given.dtype}; the ids of a mask are mask.nonzero()[:, 0]"
+            )
+        places = given.long()
         error = bad_id_error(places, self.num_embeddings, "ids")
         if error is not None:
             raise error
@@ -163,10 +170,18 @@ class RowTable(torch.nn.Module):
     # --- copies -------------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy is not fused: the optimiser stays with the original."""
+        """A deep copy is not fused: the optimiser stays with the original."""
         state = self.__dict__.copy()
         state["_weight_was_fused"] = state.pop("receiver", None) is not None
         return state
+
+    def __copy__(self) -> RowTable:
+        """What shares the weight shares the optimiser that is fused to it."""
+        replica = type(self).__new__(type(self))
+        replica.__dict__ = self.__dict__.copy()
+        if self.frozen_rows is not None:
+            frozen_rows.watch(replica)
+        return replica
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RowTable:
         """As __getstate__ and __setstate__ say, for a parametrised module, too, whose class has its own of these."""

@@ -106,7 +106,8 @@ class AdamW(RowOptimizer):
     def catch_up(self) -> None:
         """Gives every row the weight decay of the steps that it missed; call it before a model is saved or evaluated.
 
-        Frozen rows remain as they are, and are spared the decay of the time until now if they are unfrozen later.
+        Frozen rows remain as they are, and are spared the decay of the time until now if they are unfrozen later. So
+        does the row of padding_idx where the optimiser is fused.
         """
         with frozen_rows.kept(self):
             for group in self.param_groups:
@@ -117,7 +118,9 @@ class AdamW(RowOptimizer):
     def _catch_up(self, parameter: Tensor, state: dict[str, Any], seed: int) -> None:
         table, last = as_rows(parameter.detach()), state["last_log_decay"]
         behind = (last != state["log_decay"]).nonzero()[:, 0]
-        for ids in behind.split(_ROWS_AT_ONCE):
+        resting = None if self.rows_at_rest is None else self.rows_at_rest(parameter)
+        moving = behind if resting is None else behind[~resting[behind]]
+        for ids in moving.split(_ROWS_AT_ONCE):
             rows = rows_of(table, ids)
             shrink = (state["log_decay"] - last[ids]).exp().to(rows.dtype)[:, None]
             store_rows_(table, ids, shrink * rows, seed, state["step"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
+from threading import RLock
 from typing import Any, TypeVar
 
 import torch
@@ -35,10 +37,16 @@ def fuse(
     gradients and DistributedDataParallel leave it alone; nor does it get one where it is used without a lookup, as
     the weight of an output layer that is tied to it. Frozen rows and padding_idx stay as they are.
 
-    torch.autograd.grad, and backward(inputs=...) of other tensors, update nothing. create_graph=True and transforms
-    of torch.func are refused. A backward pass within another (torch.utils.checkpoint with use_reentrant=True) counts
-    as a pass of its own. A table that two modules share is fused once, and the other module is given the receiver of
-    the first: other.receiver = module.receiver. A copy or a pickle of the module is not fused.
+    torch.autograd.grad, and backward(inputs=...) of other tensors, update nothing. create_graph=True, transforms of
+    torch.func and compiled autograd are refused. The backward pass of a torch.compile'd model is one program: whatever
+    gradient it is asked for, with create_graph or without, it updates the table. A backward pass within another
+    (torch.utils.checkpoint with use_reentrant=True) counts as a pass of its own; passes that run in several threads
+    make their steps one after the other.
+
+    A table that two modules share, of the same padding_idx, is fused once, and the other module is given the receiver
+    of the first: other.receiver = module.receiver. A deep copy or a pickle of the module is not fused.
+
+    Where the module is given another weight (load_state_dict with assign=True), the optimiser goes on with that one.
 
     Several processes (torch.distributed is initialised): the gradients of all are gathered and every process applies
     their mean, as DistributedDataParallel would, so that tables that were equal remain equal to the bit. Every process
@@ -78,8 +86,8 @@ def fuse(
         )
     if not weight.requires_grad:
         raise ValueError(
-            "module: expected weight to require a gradient, found that it does not (from_pretrained freezes it); "
-            "weight.requires_grad_(True) first"
+            "module: expected weight to require a gradient, found that it does not; from_pretrained freezes it: "
+            "weight.requires_grad_(True) first; where another module is fused to it: set receiver to that module's"
         )
     if accumulate < 1:
         raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
@@ -114,7 +122,8 @@ class FusedUpdate(Receiver):
         process_group: ProcessGroup | str | None,
     ) -> None:
         super().__init__()
-        self._module = weakref.ref(module)
+        self._module: Callable[[], RowTable | None] = weakref.ref(module)
+        self._lock = RLock()
         self._optimizer = optimizer
         self._accumulate = accumulate
         self._scaler = grad_scaler
@@ -125,6 +134,8 @@ class FusedUpdate(Receiver):
         self._resting_for: tuple[Tensor | None, list[Any]] | None = None
         apply = weakref.WeakMethod(self.apply)
         self._hook = optimizer.register_step_pre_hook(lambda *_: None if (now := apply()) is None else now())
+        at_rest = weakref.WeakMethod(self.at_rest)
+        optimizer.rows_at_rest = lambda parameter: None if (now := at_rest()) is None else now(parameter)
         if grad_scaler is not None:
             # GradScaler.step() then looks for no gradient in it.
             optimizer._step_supports_amp_scaling = True  # type: ignore[attr-defined]
@@ -132,36 +143,75 @@ class FusedUpdate(Receiver):
 
     def release(self) -> None:
         """Makes the optimiser one like any other."""
+        self._module = lambda: None
         self._hook.remove()
+        del self._optimizer.rows_at_rest
         if self._scaler is not None:
             del self._optimizer._step_supports_amp_scaling  # type: ignore[attr-defined]
 
     def receive(self, gradients: list[RowGradients]) -> None:
-        self._kept += gradients
-        self._passes += 1
-        if self._passes == self._accumulate:
-            self.apply()
+        if self._module() is None:
+            raise RuntimeError(
+                "expected the module that was fused to be there still, as another one looks up with its receiver, "
+                "found it gone or unfused; keep it, or set the other's receiver to None"
+            )
+        with self._lock:
+            self._kept += gradients
+            self._passes += 1
+            if self._passes >= self._accumulate:
+                self.apply()
 
     def apply(self) -> None:
         """One step of all gradients that are kept, if there are any."""
         module = self._module()
-        if not self._kept or module is None:
-            return
-        gradient = gathered(joined(self._kept), self._group)
-        self._kept, self._passes = [], 0
-        if self._scaler is not None:
+        with self._lock:
+            kept, self._kept, self._passes = self._kept, [], 0
+            if kept and module is not None:
+                self._step(module, kept)
+
+    def at_rest(self, parameter: Tensor) -> Tensor | None:
+        """bool[V]: the rows of the parameter that stay as they are, if it is the module's weight and has some."""
+        module = self._module()
+        return None if module is None or parameter is not module.weight else self._rows_at_rest(module)
+
+    def _step(self, module: RowTable, kept: list[RowGradients]) -> None:
+        weight = self._followed(module)
+        gradient = gathered(joined(kept), self._group)._replace(frozen=self._rows_at_rest(module))
+        if self._scaler is not None and self._scaler.is_enabled():
             finite = all_finite(gradient)
             gradient = gradient._replace(scale=gradient.scale / self._scaler.get_scale())
-            # The way to tell a scaler: a parameter of some optimiser has such a gradient.
-            self.anchor.grad = torch.full_like(self.anchor, 0.0 if finite else float("inf"))
-            self._scaler.unscale_(self._probe)
+            self._tell(self._scaler, finite)
             if not finite:
                 return
-        frozen = self._rows_at_rest(module)
-        if frozen is not None:
-            gradient = gradient._replace(frozen=frozen)
-        self._optimizer.update(module.weight, gradient, self._optimizer.param_groups[0])
+        self._optimizer.update(weight, gradient, self._optimizer.param_groups[0])
         self._optimizer._opt_called = True  # type: ignore[attr-defined]  # schedulers ask
+
+    def _followed(self, module: RowTable) -> Tensor:
+        """The module's weight; the optimiser goes on with it where it is another than before."""
+        weight = module._parameters.get("weight")
+        if weight is None:
+            raise RuntimeError(
+                "expected the weight of a fused module to be a parameter still, found that it is computed from others; "
+                "unfuse(module) before it is parametrised or pruned"
+            )
+        parameters, state = self._optimizer.param_groups[0]["params"], self._optimizer.state
+        before = parameters[0]
+        if before is not weight:
+            weight.requires_grad_(False)
+            parameters[0] = weight
+            if before in state:
+                state[weight] = state.pop(before)
+        return weight
+
+    def _tell(self, scaler: GradScaler, finite: bool) -> None:
+        """The way to tell a scaler: a parameter of some optimiser has such a gradient.
+
+        It hears of an optimiser once between two updates; so what it heard of earlier passes is told again.
+        """
+        told = scaler._per_optimizer_states.pop(id(self._probe), None)
+        earlier = () if told is None else told["found_inf_per_device"].values()
+        self.anchor.grad = torch.full_like(self.anchor, 0.0 if finite and not any(earlier) else float("inf"))
+        scaler.unscale_(self._probe)
 
     def _rows_at_rest(self, module: RowTable) -> Tensor | None:
         """The module's, without making anew at each step a mask as long as the table."""

@@ -78,6 +78,14 @@ def _from_all(own: Tensor, lengths: list[int], group: ProcessGroup | None) -> li
 
 
 def all_finite(gradient: RowGradients) -> bool:
-    """Whether no element is infinite or NaN. Waits for the device."""
-    tensors = (gradient.grad, gradient.factors)
+    """Whether no element is infinite or NaN, those for frozen rows apart. Waits for the device."""
+    rows, factors = gradient.grad.view(-1, gradient.grad.shape[-1]), gradient.factors
+    if _are_finite(rows, factors) or gradient.frozen is None:
+        return _are_finite(rows, factors)
+    moving = (~gradient.frozen[gradient.ids.flatten().long()]).nonzero()[:, 0]
+    own = moving if gradient.bags is None else gradient.bags[moving].long()
+    return _are_finite(rows[own], None if factors is None else factors.flatten()[moving])
+
+
+def _are_finite(*tensors: Tensor | None) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in tensors if tensor is not None)

@@ -27,6 +27,9 @@ class StateTensor(NamedTuple):
 ELEMENTWISE = StateTensor(True)
 ROWWISE = StateTensor(False)
 
+_LACKING = ("amsgrad", "dampening", "lr_decay", "maximize")
+"""Options of torch.optim's optimisers that change what a step does, and are none here."""
+
 
 class RowOptimizer(Optimizer):
     """An optimiser of torch.optim's kind, whose rule treats each row of a parameter on its own: reference.py, 10.
@@ -46,6 +49,9 @@ class RowOptimizer(Optimizer):
     The state of a parameter has torch.optim's names, and is float32 for parameters of 16 bits. It grows with its
     parameter: where that has gained rows at its end, they begin as rows do that were never touched.
     """
+
+    rows_at_rest: Callable[[Tensor], Tensor | None] | None = None
+    """Set where the optimiser is fused: which rows of a parameter, bool[V], stay as they are."""
 
     def __init__(
         self,
@@ -169,10 +175,20 @@ class RowOptimizer(Optimizer):
         """As torch.optim.Optimizer's; but every tensor keeps its type and is copied, whatever its parameter's type.
 
         The state of torch.optim's optimiser of the same name is taken, too: each row then counts as touched just now.
+
+        Raises:
+            ValueError: it was saved by an optimiser of torch.optim that has an option set which this one lacks.
         """
         loaded: dict[str, Any] = {}
+
+        def look(_optimizer: Optimizer, given: dict[str, Any]) -> None:
+            for group in given["param_groups"]:
+                for name in _LACKING:
+                    require(group, name, "no such option, or none that is set", not group.get(name))
+            loaded.update(given)
+
         # The last hook sees what all others have made of the dictionary.
-        hook = self.register_load_state_dict_pre_hook(lambda _, given: loaded.update(given))
+        hook = self.register_load_state_dict_pre_hook(look)
         try:
             super().load_state_dict(state_dict)
         finally:
@@ -202,7 +218,7 @@ def as_rows(tensor: Tensor) -> Tensor:
         return tensor.contiguous().view(1, -1)
     if tensor.dim() == 2 and tensor.stride(1) == 1:
         return tensor
-    return tensor.contiguous().flatten(1)
+    return tensor.contiguous().flatten().view(len(tensor), -1)  # one column has a stride of 1, too, then
 
 
 def write_back(parameter: Tensor, table: Tensor) -> None:
