@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol
 
-_COMPRESSED_BLOCK_SIZE = 1 << 18  # text is three to ten times as large
+_COMPRESSED_AT_ONCE = 1 << 12
+"""Bytes: Zstandard makes of one up to 32,768, and what text makes is soon together."""
+_BLOCK_SIZE = 1 << 20
+"""Bytes after decompression that are worth giving on."""
+_MOST_OF_BZIP2 = 1 << 23
+"""Bytes at once of bzip2, which makes a million of one."""
 
 
 class Decompressor(Protocol):
@@ -66,8 +71,24 @@ def decompressed_blocks(
         error_type: what to raise where the data are damaged or end too early.
         advance: is told how many compressed bytes were read.
     """
+    parts: list[bytes] = []
+    size = 0
+    for part in _parts(file, name, suffix, error_type, advance):
+        parts.append(part)
+        size += len(part)
+        if size >= _BLOCK_SIZE:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
+
+
+def _parts(
+    file: BinaryIO, name: str, suffix: str, error_type: type[Exception], advance: Callable[[int], None]
+) -> Iterator[bytes]:
+    """As `decompressed_blocks`, in blocks of any size."""
     stream: Decompressor | None = None
-    while data := file.read(_COMPRESSED_BLOCK_SIZE):
+    while data := file.read(_COMPRESSED_AT_ONCE):
         advance(len(data))
         while data:
             if stream is None:
@@ -76,16 +97,24 @@ def decompressed_blocks(
                     break
                 stream = DECOMPRESSORS[suffix]()
             try:
-                block = stream.decompress(data)
+                yield from _decompress(stream, data)
             except Exception as error:  # isal_zlib.error, OSError, zstandard.ZstdError
                 raise error_type(f"{name}: damaged compressed data ({error}); compress the file again") from error
-            if block:
-                yield block
             data = stream.unused_data if stream.eof else b""
             if stream.eof:
                 stream = None
     if stream is not None:
         raise error_type(f"{name}: the compressed data ends too early: the file is truncated; copy it again")
+
+
+def _decompress(stream: Decompressor, data: bytes) -> Iterator[bytes]:
+    """What a stream makes of its next bytes."""
+    if not isinstance(stream, bz2.BZ2Decompressor):
+        yield stream.decompress(data)
+        return
+    yield stream.decompress(data, _MOST_OF_BZIP2)
+    while not (stream.eof or stream.needs_input):
+        yield stream.decompress(b"", _MOST_OF_BZIP2)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import struct
 import sys
 import zipfile
@@ -167,6 +168,17 @@ def test_damaged_finalfusion_is_refused_with_its_byte(position, value, message, 
     content[position : position + len(value)] = value
     (tmp_path / "v.fifu").write_bytes(content)
     with pytest.raises(VectorFileError, match=message):
+        read(tmp_path / "v.fifu")
+
+
+@pytest.mark.parametrize(("dimensions", "centroids"), [(8, 0), (2**31, 0), (2048, 1)])
+def test_a_code_stands_for_a_bounded_number_of_dimensions(dimensions, centroids, tmp_path):
+    """So that a small file cannot ask for much memory."""
+    body = struct.pack("<5IQII", 0, 0, 1, dimensions, centroids, 1, 1, 10)
+    header = b"FiFu" + struct.pack("<4I", 0, 2, 1, 4) + struct.pack("<IQQI", 1, 13, 1, 1) + b"a"
+    body += bytes(4 - (len(header) + 12 + len(body)) % 4 + 4 * dimensions * centroids + 1)
+    (tmp_path / "v.fifu").write_bytes(header + struct.pack("<IQ", 4, len(body)) + body)
+    with pytest.raises(VectorFileError, match=f"1 pieces of {dimensions}"):
         read(tmp_path / "v.fifu")
 
 
@@ -413,6 +425,27 @@ def test_words_that_would_end_a_line_are_refused(format, word, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit is Unix's")
+@pytest.mark.parametrize(("letters", "dimensions"), [(1, 50), (200, 1)], ids=["much of vectors", "much of words"])
+@pytest.mark.parametrize("format", ["npy", "projector", "huggingface"])
+def test_files_that_belong_together_change_together_or_not_at_all(format, letters, dimensions, tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / NAMES[format]
+    write(small_table(), path, format=format)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    words = [letters * "w" + str(row) for row in range(500)]
+    larger = VectorTable(words=words, vectors=np.ones((500, dimensions), dtype=np.float32))
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))  # as on a full disk: room for one, not for both
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write(larger, path, format=format)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
 # --- Parquet and Arrow ------------------------------------------------------------------------------------------------
 
 
@@ -441,6 +474,7 @@ def test_damaged_tables_are_refused(suffix, tmp_path):
         ({"word": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, "expected lists of one length"),
         ({"word": ["a"], "vector": [["x"]]}, "expected floats"),
         ({"word": ["a", "a"], "vector": [[1.0], [2.0]]}, "'a' in rows 0 and 1"),
+        ({"word": ["a"], "vector": [[1.0]], "count": [1.5]}, "expected counts as whole numbers"),
         ({"word": ["a", None], "vector": [[1.0], [2.0]]}, "expected a word in each row, found none in row 1"),
     ]:
         save(pyarrow.table(columns), path)

@@ -96,3 +96,10 @@ def test_a_missing_package_is_explained(capsys, tmp_path, monkeypatch):
     code, _, errors = convert(capsys, tmp_path / "v.txt", tmp_path / "v.parquet")
     assert code == ExitCode.OUTPUT
     assert "pip install 'pyembed-torch[arrow]'" in errors
+
+
+def test_a_missing_package_is_explained_by_every_command_that_reads(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "v.parquet").write_bytes(b"PAR1")
+    assert main(["info", str(tmp_path / "v.parquet")]) == ExitCode.INPUT
+    assert "pip install 'pyembed-torch[arrow]'" in capsys.readouterr().err

@@ -95,6 +95,15 @@ def test_spearman_of_nothing_is_nan():
     assert math.isnan(spearman([1], [1]))
 
 
+def test_a_vector_that_is_no_number_makes_no_correlation(tmp_path):
+    vectors = KeyedVectors(list("abcd"), [[np.nan, 1], [1, 2], [2, 1], [1, 0]])
+    path = tmp_path / "pairs.txt"
+    path.write_text("a b 1\nb c 2\nc d 3\nb d 4\n")
+    score = evaluate_word_pairs(vectors, path)
+    assert math.isnan(score.spearman)
+    assert math.isnan(score.pearson)
+
+
 @pytest.fixture
 def plane() -> KeyedVectors:
     """Words on a circle, at degrees by name; later words are rarer."""

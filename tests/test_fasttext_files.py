@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from test_text_formats import GENSIM, SHARED, needs_gensim, needs_shared
 from pyembed import compiled_text
 from pyembed.vectors import VectorFileError
 from pyembed.vectors.formats import VectorFileWarning, VectorTable, read, write
+from pyembed.vectors.formats.fasttext_matrix import Codebook, QuantizedMatrix
 from pyembed.vectors.formats.fasttext_model import FastTextModel, read_model, write_model
 from pyembed.vectors.formats.subwords import python_ngram_rows, word_vectors
 
@@ -232,6 +234,17 @@ def test_a_model_cut_anywhere_is_refused(kind, tmp_path):
     path.write_bytes(content + b"\0")
     with pytest.raises(VectorFileError, match="expected the end of the file, found 1 bytes more"):
         read(path)
+
+
+def test_a_code_stands_for_a_bounded_number_of_dimensions(tmp_path):
+    """So that a small file cannot ask for much memory."""
+    model = fasttext_model()
+    book = Codebook(2048, 2048, np.zeros(2048 * 256, dtype=np.float32))
+    wide = QuantizedMatrix(np.zeros((model.input.shape[0], 1), dtype=np.uint8), book, None, None)
+    model = replace(model, input=wide, arguments=model.arguments._replace(dim=2048))
+    write_model(model, tmp_path / "v.bin")
+    with pytest.raises(VectorFileError, match="expected pieces of 2048 dimensions"):
+        read(tmp_path / "v.bin")
 
 
 def test_what_the_format_cannot_hold_is_refused(tmp_path):

@@ -155,6 +155,28 @@ def test_attributes_equal_gensims():
         np.testing.assert_array_equal(vectors["c"], [0, 0, 1])
 
 
+def test_words_of_equal_rank_come_in_gensims_order():
+    ours, theirs = vectors_of_both(["b", "c", "a"], np.tile([[1, 0]], (3, 1)).astype(np.float32))
+    expected = [word for _, word in theirs.rank_by_centrality(["b", "c", "a"])]
+    assert [word for _, word in ours.rank_by_centrality(["b", "c", "a"])] == expected
+    assert ours.doesnt_match(["c", "a", "b"]) == theirs.doesnt_match(["c", "a", "b"])
+
+
+@pytest.mark.parametrize("count", ["9" * 19, "9" * 5_000])
+def test_counts_that_nothing_holds_are_refused_by_line(count, tmp_path):
+    KeyedVectors(["a"], np.ones((1, 2))).save(tmp_path / "v.txt")
+    (tmp_path / "counts.txt").write_text(f"b 1\na {count}\n")
+    with pytest.raises(VectorFileError, match="line 2: expected a word and its count"):
+        KeyedVectors.load_word2vec_format(tmp_path / "v.txt", tmp_path / "counts.txt")
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_1_is_refused(limit, both, tmp_path):
+    both[0].save_word2vec_format(tmp_path / "v.txt")
+    with pytest.raises(ValueError, match="limit: expected at least 1"):
+        KeyedVectors.load_word2vec_format(tmp_path / "v.txt", limit=limit)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_adding_equals_gensims():
     rows = np.random.default_rng(2).normal(size=(6, 4)).astype(np.float32)

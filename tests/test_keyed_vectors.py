@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -231,6 +233,51 @@ def test_float32_in_c_order_is_kept_without_a_copy():
     values = np.ones((2, 3), dtype=np.float32)
     assert np.shares_memory(KeyedVectors(["a", "b"], values).vectors, values)
     assert KeyedVectors(["a", "b"], values.astype(np.float64).T[:2, :2]).vectors.flags.c_contiguous
+
+
+def test_copies_keep_their_own_changes_when_words_are_added():
+    original = KeyedVectors(vector_size=2)
+    for word in "abcd":
+        original.add_vector(word, [3, 4])
+    for copied in (copy.deepcopy(original), pickle.loads(pickle.dumps(original))):
+        copied.unit_normalize_all()
+        copied.vectors[1] = [5, 5]
+        copied.add_vector("e", [1, 2])
+        np.testing.assert_allclose(copied.vectors, [[0.6, 0.8], [5, 5], [0.6, 0.8], [0.6, 0.8], [1, 2]], rtol=1e-6)
+    np.testing.assert_array_equal(original.vectors, [[3, 4]] * 4)
+
+
+def test_words_that_are_numbers_are_refused():
+    with pytest.raises(TypeError, match="expected words, as strings, found 1"):
+        KeyedVectors(["a", 1], np.eye(2))
+
+
+def test_counts_are_whole_numbers_whoever_sets_them():
+    vectors = KeyedVectors(["a", "b"], np.eye(2))
+    for change in (
+        lambda: vectors.set_vecattr("a", "count", 1.5),
+        lambda: vectors.add_vectors(["c"], np.ones((1, 2)), extras={"count": [1.5]}),
+    ):
+        with pytest.raises(TypeError, match="'count': expected int64"):
+            change()
+    vectors.set_vecattr("b", "count", np.uint8(3))
+    assert vectors.counts.dtype == np.int64
+    vectors.sort_by_descending_frequency()
+    assert vectors.index_to_key == ["b", "a"]
+
+
+def test_a_mapped_table_takes_words_and_its_file_stays_as_it_was(tmp_path):
+    path = tmp_path / "v.safetensors"
+    KeyedVectors(["a", "b"], 3 * np.eye(2)).save(path)
+    content = path.read_bytes()
+    mapped = KeyedVectors.load(path, mmap=True)
+    assert mapped.add_vector("b", [7, 7]) == 1
+    with pytest.raises(ValueError, match="read-only"):
+        mapped.unit_normalize_all()
+    mapped.add_vector("c", [7, 7])
+    mapped["a"] = [5, 5]
+    np.testing.assert_array_equal(mapped.vectors, [[5, 5], [0, 3], [7, 7]])
+    assert path.read_bytes() == content
 
 
 def test_querying_does_not_import_torch():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import importlib.util
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from format_cases import small_table, write_cases
 
+from pyembed.compression import decompressed_blocks
 from pyembed.vectors import VectorFileError
 from pyembed.vectors.formats import FORMATS, VectorFileWarning, VectorTable, detect, read, write
 
@@ -41,6 +44,14 @@ def test_glove_words_may_hold_spaces_and_numbers(tmp_path):
     )
 
 
+@pytest.mark.parametrize("words", [["1 2", "3 4"], ["new york", "san jose", "the"], ["new york", "the"]])
+def test_glove_that_would_read_as_other_dimensions_is_not_written(words, tmp_path):
+    table = VectorTable(words=words, vectors=np.ones((len(words), 2), dtype=np.float32))
+    with pytest.raises(VectorFileError, match="expected words without spaces in most of the first 100 lines"):
+        write(table, tmp_path / "v.glove")
+    assert not list(tmp_path.iterdir())
+
+
 def test_tabs_may_stand_between_fields(tmp_path):
     for name, header in (("v.vec", b"2 2\n"), ("v.glove", b"")):
         found = read(written(tmp_path / name, header + b"New York\t1\t2\nthe\t3\t4\n"))
@@ -70,6 +81,14 @@ def test_compressed_blocks_may_end_anywhere(tmp_path):
     content = b"3 2\n", b"a 1 ", b"2\nb 3 4\nc 5 6\n"
     path = written(tmp_path / "v.txt.gz", b"".join(gzip.compress(part) for part in content))
     np.testing.assert_array_equal(read(path).vectors, floats([1, 2], [3, 4], [5, 6]))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_what_is_compressed_comes_a_part_at_a_time(pack):
+    content, suffix = bytes(3 << 23), {gzip.compress: ".gz", bz2.compress: ".bz2"}[pack]
+    blocks = list(decompressed_blocks(io.BytesIO(pack(content)), "v", suffix, VectorFileError))
+    assert b"".join(blocks) == content
+    assert max(map(len, blocks)) <= 10 << 20
 
 
 def test_cut_compressed_text_is_refused(tmp_path):

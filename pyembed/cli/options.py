@@ -35,7 +35,7 @@ def positive(text: str) -> int:
 
 def load_vectors(path: Path) -> KeyedVectors:
     """Reads a vector file, or ends the command."""
-    with exiting(ExitCode.INPUT, VectorFileError, OSError):
+    with exiting(ExitCode.INPUT, VectorFileError, OSError, ModuleNotFoundError):
         return KeyedVectors.load(path)
 
 

@@ -10,12 +10,17 @@ import numpy.typing as npt
 Column = npt.NDArray[Any]
 
 
-def column_like(value: object, rows: int) -> Column:
-    """Zeros, [rows], of the type that holds a value: int64, float64, bool, a numpy type, or object."""
+def dtype_of(value: object) -> npt.DTypeLike:
+    """The type that holds a value: int64, float64, bool, a numpy type, or object."""
     if isinstance(value, np.generic):
-        return np.zeros(rows, dtype=value.dtype)
+        return value.dtype
     kinds: dict[type, type] = {bool: np.bool_, int: np.int64, float: np.float64}
-    return np.zeros(rows, dtype=kinds.get(type(value), object))
+    return kinds.get(type(value), object)
+
+
+def new_column(name: str, dtype: npt.DTypeLike, rows: int) -> Column:
+    """Zeros, [rows], for values of a type. Counts, which sorting and files rely on, are int64 always."""
+    return np.zeros(rows, dtype=np.int64 if name == "count" else dtype)
 
 
 def require_fitting(column: Column, values: object, name: str) -> None:

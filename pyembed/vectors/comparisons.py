@@ -119,7 +119,8 @@ class Comparable(Lookup):
     def rank_by_centrality(self, words: Sequence[Key], use_norm: bool = True) -> list[tuple[float, Key]]:
         """Cosines to the mean of the words, each with its word, the most central first.
 
-        With `use_norm` words are taken at length 1; without it these are dot products. Unknown words are left out.
+        With `use_norm` words are taken at length 1; without it these are dot products. Unknown words are left out. Of
+        equal ones the last by spelling comes first, as in gensim.
 
         Raises:
             ValueError: no word has a vector.
@@ -132,7 +133,7 @@ class Comparable(Lookup):
             raise ValueError("expected at least one word with a vector, found none")
         vectors = self._units(known) if use_norm else self[known]
         cosines = vectors @ unit_rows(vectors.mean(axis=0, keepdims=True))[0]
-        return sorted(zip(cosines.tolist(), known, strict=True), key=lambda pair: pair[0], reverse=True)
+        return sorted(zip(cosines.tolist(), known, strict=True), key=lambda pair: (pair[0], str(pair[1])), reverse=True)
 
     def doesnt_match(self, words: Sequence[Key]) -> Key:
         """The word farthest from the mean of all.

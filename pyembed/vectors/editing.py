@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pyembed.vectors.arrays import Float32Array, Int64Array
-from pyembed.vectors.attributes import Column, as_column, column_like, grown, require_fitting
+from pyembed.vectors.attributes import Column, as_column, dtype_of, grown, new_column, require_fitting
 from pyembed.vectors.evaluated import Evaluable
-from pyembed.vectors.lookup import Key
+from pyembed.vectors.lookup import Key, require_strings
 from pyembed.vectors.rows import FloatRows, divisors_of, norms_of
 
 
@@ -37,6 +37,7 @@ class Editable(Evaluable):
         """As `KeyedVectors`."""
         array: Float32Array = np.ascontiguousarray(vectors, dtype=np.float32)
         self.index_to_key = list(words)
+        require_strings(self.index_to_key)
         self.metadata = dict(metadata or {})
         self.expandos = {}
         if array.ndim != 2 or len(array) != len(self.index_to_key) or array.shape[1] == 0:
@@ -140,11 +141,8 @@ class Editable(Evaluable):
             raise ValueError(f"expected vectors of shape [{len(words)}, {self.vector_size}], found {list(rows.shape)}")
         columns = {name: as_column(values, len(words), name) for name, values in (extras or {}).items()}
         for name, column in columns.items():
-            if name in self.expandos:
-                require_fitting(self.expandos[name], column, name)
-        for word in words:
-            if not isinstance(word, str):
-                raise TypeError(f"expected words, as strings, found {word!r}; a whole number is the number of a row")
+            require_fitting(self.expandos.get(name, new_column(name, column.dtype, 0)), column, name)
+        require_strings(words)
 
         source: dict[str, int] = {}
         for place, word in enumerate(words):
@@ -162,7 +160,7 @@ class Editable(Evaluable):
         if old:
             self._table.assign(targets[: len(old)], rows[places[: len(old)]])
         for name, column in columns.items():
-            self.expandos.setdefault(name, np.zeros(first, dtype=column.dtype))
+            self.expandos.setdefault(name, new_column(name, column.dtype, first))
         if new:
             self.expandos = {name: grown(column, len(self)) for name, column in self.expandos.items()}
         for name, column in columns.items():
@@ -181,12 +179,14 @@ class Editable(Evaluable):
     def set_vecattr(self, key: Key, attr: str, val: object) -> None:
         """Keeps a further value of a word. The first one says of what type all of that name are; other words have zero.
 
+        Counts are int64 whatever the first one is.
+
         Raises:
             UnknownWordError: a KeyError.
             TypeError: a value of another kind, as 0.5 among whole numbers.
         """
         row = self.get_index(key)
-        column = self.expandos[attr] if attr in self.expandos else column_like(val, len(self))
+        column = self.expandos[attr] if attr in self.expandos else new_column(attr, dtype_of(val), len(self))
         require_fitting(column, val, attr)
         column[row] = val
         self.expandos[attr] = column

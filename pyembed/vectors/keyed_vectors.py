@@ -50,6 +50,7 @@ class KeyedVectors(Editable):
 
         Raises:
             ValueError: the shapes do not fit together, a word occurs twice, or another dtype.
+            TypeError: a word that is no string.
         """
         if np.dtype(dtype) != np.float32:
             raise ValueError(
@@ -228,16 +229,13 @@ class KeyedVectors(Editable):
 
         Raises:
             pyembed.vectors.VectorFileError: the file is damaged, holds a word twice, or `fvocab` lacks a word.
-            ValueError: another encoding, error handling or datatype.
+            ValueError: another encoding, error handling or datatype, or a limit below 1.
             OSError: a file cannot be read.
         """
         cls(1, dtype=datatype)
         table = read_word2vec(
-            fname, binary=binary, encoding=encoding, unicode_errors=unicode_errors, no_header=no_header, fvocab=fvocab
+            fname, fvocab, limit, binary=binary, encoding=encoding, unicode_errors=unicode_errors, no_header=no_header
         )
-        if limit is not None and limit < len(table.words):
-            counts = None if table.counts is None else table.counts[:limit].copy()
-            table = formats.VectorTable(words=table.words[:limit], vectors=table.vectors[:limit].copy(), counts=counts)
         loaded = cls._of(table)
         loaded._warn_of_non_finite(fname)
         return loaded

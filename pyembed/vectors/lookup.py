@@ -43,6 +43,13 @@ class UnknownWordError(KeyError):
         return f"no vector for {self.word!r}" + (f"; similar words: {', '.join(found)}" if found else "")
 
 
+def require_strings(words: Iterable[object]) -> None:
+    """Raises TypeError where a word is none: as a key, a number could be a word or a row."""
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"expected words, as strings, found {word!r}; a whole number is the number of a row")
+
+
 class Lookup(ABC):
     """Words and their vectors, for reading.
 

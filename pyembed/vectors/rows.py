@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -55,6 +55,10 @@ class FloatRows:
         self._private = False
         self._divisors: Float32Array | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: one array. Of two, the one would no longer be the beginning of the other."""
+        return {**self.__dict__, "_reserve": self._vectors}
+
     @property
     def shape(self) -> tuple[int, int]:
         return self._vectors.shape[0], self._vectors.shape[1]
@@ -98,6 +102,8 @@ class FloatRows:
 
     def append(self, vectors: Float32Array) -> None:
         """More rows. Room is left for as many again as half of all, so that appending one by one stays cheap."""
+        if not len(vectors):
+            return  # even where the array cannot be changed
         old, new = len(self._vectors), len(self._vectors) + len(vectors)
         if new > len(self._reserve):
             self._reserve = np.empty((new + new // 2, self.shape[1]), dtype=np.float32)

@@ -27,20 +27,22 @@ class Interval(NamedTuple):
 
 
 def pearson(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Pearson's correlation of two sequences of equal length; NaN where one is constant or shorter than two."""
+    """Pearson's correlation of two sequences of equal length; NaN where one is constant, short of two, or holds NaN."""
     values = np.stack([np.asarray(sequence, dtype=np.float64) for sequence in (first, second)])
     centered = values - values.mean(axis=1, keepdims=True) if values.shape[1] else values
     scale = float(np.sqrt((centered**2).sum(axis=1).prod()))
-    return min(1.0, max(-1.0, float(centered[0] @ centered[1]) / scale)) if scale else float("nan")
+    return float(np.clip(centered[0] @ centered[1] / scale, -1, 1)) if scale else float("nan")
 
 
 def spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Spearman's rank correlation, ties at their mean rank; NaN where one is constant or shorter than two."""
+    """Spearman's rank correlation, ties at their mean rank; NaN where one is constant, short of two, or holds NaN."""
     return pearson(*(_mean_ranks(np.asarray(values, dtype=np.float64)) for values in (first, second)))
 
 
 def _mean_ranks(values: Float64Array) -> Float64Array:
-    """Ranks from 1; equal values share the mean of theirs."""
+    """Ranks from 1; equal values share the mean of theirs. NaN, which has no place among others, leaves none to any."""
+    if np.isnan(values).any():
+        return np.full(values.shape, np.nan)
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     mean_rank: Float64Array = np.cumsum(sizes) - (sizes - 1) / 2
     return mean_rank[group]

@@ -15,22 +15,30 @@ from pyembed.vectors.attributes import Column
 
 _ERRORS: dict[str, formats.Errors] = {"strict": "strict", "replace": "replace", "ignore": "replace", "skip": "skip"}
 
+_MOST_DIGITS = 18
+"""Of a count: so many fit into int64."""
+
 
 def read_word2vec(
     path: str | os.PathLike[str],
+    fvocab: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
     *,
     binary: bool,
     encoding: str = "utf8",
     unicode_errors: str = "strict",
     no_header: bool = False,
-    fvocab: str | os.PathLike[str] | None = None,
 ) -> formats.VectorTable:
     """Reads a file; see `KeyedVectors.load_word2vec_format`."""
     if encoding.lower().replace("-", "").replace("_", "") != "utf8":
         raise ValueError(f"encoding: expected UTF-8, found {encoding!r}; recode the file, with iconv for example")
     if unicode_errors not in _ERRORS:
         raise ValueError(f"unicode_errors: expected one of {', '.join(_ERRORS)}, found {unicode_errors!r}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit: expected at least 1, or None for all, found {limit}")
     table = formats.read(path, format=_format(binary, not no_header), errors=_ERRORS[unicode_errors])
+    if limit is not None and limit < len(table.words):
+        table = formats.VectorTable(words=table.words[:limit], vectors=table.vectors[:limit].copy())
     if fvocab is None:
         return table
     counts = _read_counts(Path(fvocab), table)
@@ -61,7 +69,7 @@ def _read_counts(path: Path, table: formats.VectorTable) -> Int64Array:
     counts: dict[bytes, int] = {}
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         word, _, count = line.rstrip(b" \r").rpartition(b" ")
-        if count.isdigit():
+        if count.isdigit() and len(count) <= _MOST_DIGITS:
             counts[word] = int(count)
         elif line.strip():
             raise formats.VectorFileError(f"{path}: line {number}: expected a word and its count, found {line[:80]!r}")

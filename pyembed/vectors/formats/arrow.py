@@ -106,7 +106,10 @@ def _vectors(column: Any, path: Path) -> Float32Array:
 def _counts(column: Any) -> Int64Array:
     if column.null_count:
         raise ValueError("expected a count for each word, found nulls")
-    return np.array(column.to_numpy(), dtype=np.int64)
+    counts = column.to_numpy()
+    if counts.dtype.kind not in "iu":
+        raise ValueError(f"expected counts as whole numbers, found {counts.dtype}")
+    return np.array(counts, dtype=np.int64)
 
 
 def write_parquet(table: VectorTable, path: Path) -> None:

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from pyembed.vectors.formats.table import VectorFileError
 
+LONGEST_PIECE = 1024
+"""Dimensions that one byte of a quantised vector may stand for: what keeps memory to a multiple of a file's size."""
+
 
 class BinaryCursor:
     """A mapped file and a position in it. Arrays are views into the file: read-only, read when they are looked at."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyembed.vectors.arrays import Float32Array
-from pyembed.vectors.formats.binary_cursor import BinaryCursor
+from pyembed.vectors.formats.binary_cursor import LONGEST_PIECE, BinaryCursor
 
 _CODES = 256
 _ROWS_PER_WRITE = 4096
@@ -138,7 +138,8 @@ def read_matrix(cursor: BinaryCursor, quantized: bool, what: str) -> Matrix:
 
 def _read_codebook(cursor: BinaryCursor, what: str) -> Codebook:
     dimensions, pieces, piece, last = cursor.numbers("iiii", f"the codebook of {what}")
-    if dimensions < 1 or piece < 1 or pieces != -(-dimensions // piece) or last != dimensions - (pieces - 1) * piece:
+    is_of_pieces = dimensions >= 1 and 1 <= piece <= LONGEST_PIECE and pieces == -(-dimensions // piece)
+    if not is_of_pieces or last != dimensions - (pieces - 1) * piece:
         found = f"{pieces} of {piece}, the last of {last}"
         raise cursor.error(f"expected pieces of {dimensions} dimensions in the codebook of {what}, found {found}")
     return Codebook(dimensions, piece, cursor.array("<f4", (dimensions * _CODES,), f"the codebook of {what}"))

@@ -18,7 +18,7 @@ import numpy as np
 
 from pyembed.files import whole_file
 from pyembed.vectors.arrays import Float32Array
-from pyembed.vectors.formats.binary_cursor import BinaryCursor
+from pyembed.vectors.formats.binary_cursor import LONGEST_PIECE, BinaryCursor
 from pyembed.vectors.formats.repairs import Errors, Repairs
 from pyembed.vectors.formats.table import VectorFileError, VectorTable
 from pyembed.vectors.formats.word2vec_shared import encode_words
@@ -153,7 +153,8 @@ def _padding(position: int) -> int:
 def _read_quantized(cursor: BinaryCursor, chunk: _Chunk, words: int, words_only: bool) -> Float32Array:
     projected, normed, pieces, dimensions, centroids = cursor.numbers("5I", "the shape of the quantised array")
     rows, code_kind, kind = cursor.numbers("QII", "the shape of the quantised array")
-    if (code_kind, kind) != (_UINT8, _FLOAT32) or pieces == 0 or dimensions % pieces or max(projected, normed) > 1:
+    is_of_pieces = pieces > 0 and dimensions % pieces == 0 and dimensions <= LONGEST_PIECE * pieces and centroids > 0
+    if (code_kind, kind) != (_UINT8, _FLOAT32) or not is_of_pieces or max(projected, normed) > 1:
         raise cursor.error(f"expected a quantised array of uint8 and float32, found {pieces} pieces of {dimensions}")
     _require_shape(cursor, rows, dimensions, words, words_only)
     cursor.skip(_padding(cursor.position), "padding")
@@ -161,7 +162,7 @@ def _read_quantized(cursor: BinaryCursor, chunk: _Chunk, words: int, words_only:
     books = cursor.array("<f4", (pieces, centroids, dimensions // pieces), "the centroids")
     norms = cursor.array("<f4", (rows,), "the norms")[:words] if normed else None
     codes = cursor.array("u1", (rows, pieces), "the codes")[:words]
-    if cursor.position != chunk.end or codes.max(initial=0) >= max(centroids, 1):
+    if cursor.position != chunk.end or codes.max(initial=0) >= centroids:
         raise cursor.error(f"expected codes below {centroids} up to the end of the chunk, byte {chunk.end}")
     vectors = np.empty((words, dimensions), dtype=np.float32)
     for start in range(0, words, _ROWS_AT_ONCE):

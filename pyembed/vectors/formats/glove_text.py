@@ -45,13 +45,19 @@ def write(table: VectorTable, path: Path) -> None:
 
     Raises:
         VectorFileError: there is no word, without which nothing tells D; a word holds a newline, which ends a line
-            here,
-            or is empty.
+            here, or is empty; or most of the first words hold spaces, so that their lines would tell another D.
         OSError: the file cannot be written.
     """
     if not len(table.words):
         raise VectorFileError(f"{path}: expected at least one word, which GloVe's format needs, found none")
     words = encode_words(table.words, path, separators="\n")
+    first = words[:_LINES_TO_COUNT_FIELDS_IN]
+    ((fields, _),) = Counter((word + b" 0").strip(b" \r").count(b" ") for word in first).most_common(1)
+    if fields != 1:
+        raise VectorFileError(
+            f"{path}: expected words without spaces in most of the first {_LINES_TO_COUNT_FIELDS_IN} lines, which tell "
+            f"the number of dimensions in this format, found words like {first[0].decode()!r}; word2vec-text holds them"
+        )
     with whole_file(path) as file, compressing(file, path.suffix.lower()) as text:
         for rows in rows_as_text(words, table.vectors):
             text.write(rows)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def write(table: VectorTable, path: Path) -> None:
-    """Writes configuration, tokenizer and matrix, each whole or not at all, into the folder, which is made where
-    missing.
+    """Writes configuration, tokenizer and matrix, whole or not at all, into the folder, which is made where missing.
 
     Counts and metadata have no place in this format.
 
@@ -156,7 +156,9 @@ def write(table: VectorTable, path: Path) -> None:
     except UnicodeEncodeError as error:
         raise VectorFileError(f"{path}: expected words that UTF-8 can hold: {error}") from error
     path.mkdir(exist_ok=True)
-    for name, text in texts.items():
-        with whole_file(path / name) as file:
+    with ExitStack() as files:
+        for name, text in texts.items():
+            file = files.enter_context(whole_file(path / name))
             file.write(text)
-    write_file(path / "model.safetensors", "embeddings", table.vectors, {})
+            file.flush()  # whatever fails, fails before any appears: words must not stand beside another matrix
+        write_file(path / "model.safetensors", "embeddings", table.vectors, {})

@@ -102,15 +102,16 @@ def _header(cursor: BinaryCursor) -> tuple[str, tuple[int, ...], bool]:
 
 
 def write_npy(table: VectorTable, path: Path) -> None:
-    """Writes array and words, each whole or not at all. Counts and metadata have no place here.
+    """Writes array and words, both whole or not at all. Counts and metadata have no place here.
 
     Raises:
         VectorFileError: a word holds a newline or carriage return, or is empty.
         OSError: a file cannot be written.
     """
-    write_words(table.words, words_path(path))
     with whole_file(path) as file:
         _write_array(file, table.vectors)
+        file.flush()  # whatever fails, fails before either appears: words must not stand beside another array
+        write_words(table.words, words_path(path))
 
 
 def _write_array(file: BinaryIO | Any, array: npt.NDArray[Any]) -> None:

@@ -94,7 +94,7 @@ def _columns(lines: list[str | None], path: Path) -> tuple[list[str | None], Int
 
 
 def write(table: VectorTable, path: Path) -> None:
-    """Writes numbers, words and, last, the configuration, each whole or not at all. Metadata have no place here.
+    """Writes numbers, words and the configuration, whole or not at all. Metadata have no place here.
 
     Raises:
         VectorFileError: there is no word, without which nothing tells D; a word holds a tab or newline, or is empty.
@@ -108,12 +108,13 @@ def write(table: VectorTable, path: Path) -> None:
         for start in range(0, len(words), _ROWS_PER_WRITE):
             lines = decimal_lines(table.vectors[start : start + _ROWS_PER_WRITE])
             file.write(b"\n".join(lines).replace(b" ", b"\t") + b"\n")
-    with whole_file(beside) as file:
-        if table.counts is None:
-            file.writelines(word + b"\n" for word in words)
-        else:
-            file.write(b"word\tcount\n")
-            file.writelines(b"%b\t%d\n" % pair for pair in zip(words, table.counts.tolist(), strict=True))
+        file.flush()  # whatever fails, fails before either appears: words must not stand beside other numbers
+        with whole_file(beside) as metadata:
+            if table.counts is None:
+                metadata.writelines(word + b"\n" for word in words)
+            else:
+                metadata.write(b"word\tcount\n")
+                metadata.writelines(b"%b\t%d\n" % pair for pair in zip(words, table.counts.tolist(), strict=True))
     with whole_file(path.with_name(_CONFIGURATION)) as file:
         text = f'embeddings {{\n  tensor_path: "{path.name}"\n  metadata_path: "{beside.name}"\n}}\n'
         file.write(text.encode())
