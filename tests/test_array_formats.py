@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
-import struct
 import sys
-import zipfile
 
 import numpy as np
 import pytest
-from format_cases import DIMENSIONS, WORDS, finalfusion_bytes, small_table, write_cases
-from test_text_formats import SHARED, needs_shared
+from format_cases import DIMENSIONS, WORDS, small_table, write_cases
 
 from pyembed.vectors import VectorFileError
 from pyembed.vectors.formats import FORMATS, VectorFileWarning, VectorTable, read, require_target, write
@@ -98,99 +94,6 @@ def test_a_missing_pyarrow_is_explained(tmp_path, monkeypatch):
             require_target(tmp_path / name)
 
 
-# --- finalfusion ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {"norms": True}, {"quantized": True}, {"quantized": True, "projected": True}], ids=str
-)
-@pytest.mark.parametrize("vocabulary", [1, 3, 7, 8])
-def test_finalfusion_reads_as_its_own_reader_does(vocabulary, options, tmp_path):
-    finalfusion = pytest.importorskip("finalfusion", reason="finalfusion is not installed")
-    path = tmp_path / "v.fifu"
-    path.write_bytes(finalfusion_bytes(vocabulary, **options))
-    found, expected = read(path), finalfusion.load_finalfusion(str(path))
-    assert list(found.words) == list(expected.vocab.words)
-    norms = np.ones(len(WORDS)) if expected.norms is None else np.array(expected.norms)
-    rows = np.array([expected.storage[row] for row in range(len(WORDS))])
-    np.testing.assert_allclose(found.vectors, rows * norms[:, None], rtol=1e-5, atol=1e-6)
-    assert found.metadata == {"finalfusion": 'title = "vectors"\n'}
-
-
-@needs_shared
-def test_finalfusions_samples_agree_with_each_other():
-    text, array = read(SHARED / "similarity.txt"), read(SHARED / "similarity.fifu")
-    assert list(array.words) == list(text.words)
-    cosines = (text.vectors * array.vectors).sum(1) / np.linalg.norm(text.vectors, axis=1)
-    np.testing.assert_allclose(cosines / np.linalg.norm(array.vectors, axis=1), 1, atol=1e-5)
-    quantized = read(SHARED / "quantized.fifu")
-    assert list(quantized.words) == list(text.words)
-    cosines = (text.vectors * quantized.vectors).sum(1) / np.linalg.norm(text.vectors, axis=1)
-    assert (cosines / np.linalg.norm(quantized.vectors, axis=1) > 0.7).all()
-
-
-def test_finalfusion_reads_our_file(tmp_path):
-    finalfusion = pytest.importorskip("finalfusion", reason="finalfusion is not installed")
-    write(small_table(), tmp_path / "v.fifu")
-    for mmap in (False, True):
-        found = finalfusion.load_finalfusion(str(tmp_path / "v.fifu"), mmap=mmap)
-        assert list(found.vocab.words) == WORDS
-        np.testing.assert_array_equal(np.array(found.storage[:]), small_table().vectors)
-    assert found.metadata == {"pyembed": {"model": "skipgram"}}
-
-
-def test_finalfusion_metadata_of_other_making_go_back_as_they_were(tmp_path):
-    (tmp_path / "v.fifu").write_bytes(finalfusion_bytes(1))
-    write(read(tmp_path / "v.fifu"), tmp_path / "again.fifu")
-    assert (tmp_path / "again.fifu").read_bytes() == finalfusion_bytes(1)
-
-
-@pytest.mark.parametrize("options", [{"norms": True}, {"quantized": True}], ids=str)
-def test_finalfusion_that_must_be_computed_is_not_mapped(options, tmp_path):
-    (tmp_path / "v.fifu").write_bytes(finalfusion_bytes(1, **options))
-    with pytest.raises(VectorFileError, match="a dense array without norms"):
-        read(tmp_path / "v.fifu", mmap=True)
-
-
-@pytest.mark.parametrize(
-    ("position", "value", "message"),
-    [
-        (0, b"FiFo", "byte 0: expected b'FiFu'"),
-        (4, b"\1", "version 0"),
-        (8, b"\xff\xff\xff\xff", "at most 100 chunks"),
-        (12, b"\2", "chunk of the kind 2"),
-        (24, b"\2", "expected a chunk of the kind 5"),
-        (28, b"\xff" * 8, "a chunk of kind 5, 18446744073709551615 bytes"),
-    ],
-)
-def test_damaged_finalfusion_is_refused_with_its_byte(position, value, message, tmp_path):
-    content = bytearray(finalfusion_bytes(1))
-    content[position : position + len(value)] = value
-    (tmp_path / "v.fifu").write_bytes(content)
-    with pytest.raises(VectorFileError, match=message):
-        read(tmp_path / "v.fifu")
-
-
-@pytest.mark.parametrize(("dimensions", "centroids"), [(8, 0), (2**31, 0), (2048, 1)])
-def test_a_code_stands_for_a_bounded_number_of_dimensions(dimensions, centroids, tmp_path):
-    """So that a small file cannot ask for much memory."""
-    body = struct.pack("<5IQII", 0, 0, 1, dimensions, centroids, 1, 1, 10)
-    header = b"FiFu" + struct.pack("<4I", 0, 2, 1, 4) + struct.pack("<IQQI", 1, 13, 1, 1) + b"a"
-    body += bytes(4 - (len(header) + 12 + len(body)) % 4 + 4 * dimensions * centroids + 1)
-    (tmp_path / "v.fifu").write_bytes(header + struct.pack("<IQ", 4, len(body)) + body)
-    with pytest.raises(VectorFileError, match=f"1 pieces of {dimensions}"):
-        read(tmp_path / "v.fifu")
-
-
-@pytest.mark.parametrize("options", [{"norms": True}, {"quantized": True, "projected": True}], ids=str)
-def test_cut_finalfusion_is_refused(options, tmp_path):
-    content = finalfusion_bytes(8, **options)
-    for size in range(0, len(content), 5):
-        (tmp_path / "v.fifu").write_bytes(content[:size])
-        with pytest.raises(VectorFileError):
-            read(tmp_path / "v.fifu")
-
-
 # --- safetensors and Hugging Face -------------------------------------------------------------------------------------
 
 
@@ -259,98 +162,6 @@ def test_a_model_without_word_embeddings_is_refused(tmp_path):
     save_file({"pooler.bias": np.zeros(3, dtype=np.float32)}, tmp_path / "model.safetensors")
     with pytest.raises(VectorFileError, match=r"expected one matrix of word embeddings, found \[\] among pooler.bias"):
         read(tmp_path)
-
-
-# --- numpy ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_of_other_floats_and_orders_are_read(dtype, order, tmp_path):
-    values = np.asarray(small_table().vectors, dtype=dtype, order=order)
-    np.save(tmp_path / "v.npy", values)
-    (tmp_path / "v.words.txt").write_text("\r\n".join(WORDS), encoding="utf-8", newline="")
-    found = read(tmp_path / "v.npy")
-    assert list(found.words) == WORDS
-    np.testing.assert_array_equal(found.vectors, values.astype(np.float32))
-    np.savez_compressed(tmp_path / "v.npz", vectors=values, words=np.array(WORDS))
-    found = read(tmp_path / "v.npz")
-    assert list(found.words) == WORDS
-    np.testing.assert_array_equal(found.vectors, values.astype(np.float32))
-    if (dtype, order) != ("<f4", "C"):
-        with pytest.raises(VectorFileError, match="expected float32 in C order, to be memory-mapped"):
-            read(tmp_path / "v.npy", mmap=True)
-
-
-def test_numpy_reads_our_files(tmp_path):
-    write(small_table(), tmp_path / "v.npy")
-    write(small_table(), tmp_path / "v.npz")
-    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), small_table().vectors)
-    with np.load(tmp_path / "v.npz", allow_pickle=False) as arrays:
-        np.testing.assert_array_equal(arrays["vectors"], small_table().vectors)
-
-
-def test_pickles_are_refused(tmp_path):
-    np.save(tmp_path / "v.npy", np.array([{}, {}]), allow_pickle=True)
-    np.savez(tmp_path / "v.npz", allow_pickle=True, vectors=np.eye(2, dtype=np.float32), words=np.array(["a", None]))
-    for name in ("v.npy", "v.npz"):
-        with pytest.raises(VectorFileError, match="numbers or strings, no objects"):
-            read(tmp_path / name)
-
-
-def npy(shape: str, descr: str = "<f4", data: bytes = bytes(8)) -> bytes:
-    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
-    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + data
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "an empty file"),
-        (b"\x93NUMPY\3\0", "version 1 or 2"),
-        (npy("(9999999999, 300)"), "expected the array, 11999999998800 bytes, found 8"),
-        (npy("(1, -2)"), "expected numpy's header"),
-        (npy("(2,)"), r"expected floats of shape \[V, D\]"),
-        (npy("(1, 2)", "<i4"), r"expected floats of shape \[V, D\]"),
-        (npy("(1, 1)"), "expected the end of the file, found 4 bytes more"),
-        (npy("(2, 1)"), r"expected floats of shape \[1, D\], a row for each word"),
-        (npy("(" * 300), "expected numpy's header"),
-    ],
-)
-def test_damaged_npy_is_refused(content, message, tmp_path):
-    (tmp_path / "v.npy").write_bytes(content)
-    (tmp_path / "v.words.txt").write_text("one\n")
-    with pytest.raises(VectorFileError, match=message):
-        read(tmp_path / "v.npy")
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"vectors": np.eye(2)}, "expected arrays named vectors and words"),
-        ({"vectors": np.eye(2), "words": np.array(["a"])}, r"expected floats of shape \[1, D\]"),
-        ({"vectors": np.eye(2), "words": np.zeros(2)}, "expected words as strings"),
-        ({"vectors": np.eye(2), "words": np.zeros(2, np.uint8), "word_ends": np.array([2, 1])}, "ascending word_ends"),
-        ({"vectors": np.eye(2), "words": np.array(["a", "b"]), "counts": np.zeros(3)}, "expected counts of 2"),
-        ({"vectors": np.eye(2), "words": np.array(["a", "a"])}, "'a' in rows 0 and 1"),
-        ({"vectors": np.eye(1), "words": np.array(["a"]), "metadata": np.frombuffer(b"[", np.uint8)}, "expected JSON"),
-    ],
-)
-def test_damaged_npz_is_refused(arrays, message, tmp_path):
-    np.savez(tmp_path / "v.npz", **arrays)
-    with pytest.raises(VectorFileError, match=message):
-        read(tmp_path / "v.npz")
-
-
-def test_an_archive_that_lies_of_its_size_is_refused(tmp_path):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("vectors.npy", b"\x93NUMPY" + bytes(100))
-    content = bytearray(buffer.getvalue())
-    struct.pack_into("<I", content, content.rindex(b"PK\1\2") + 24, 2**31)
-    (tmp_path / "v.npz").write_bytes(content)
-    with pytest.raises(VectorFileError, match=r"vectors: expected at most .* bytes, found 2147483648"):
-        read(tmp_path / "v.npz")
 
 
 # --- TensorBoard's projector ------------------------------------------------------------------------------------------
