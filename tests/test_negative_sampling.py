@@ -219,6 +219,10 @@ def test_bad_options_are_refused(options: dict[str, object], message: str) -> No
 def test_tables_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="out_vectors: expected the D, dtype and device of in_vectors"):
         pnn.NegativeSampling.from_tables(torch.zeros(3, 4), torch.zeros(3, 5))
+    with pytest.raises(
+        TypeError, match=r"out_vectors: expected .* got torch\.nn\..*Embedding; of a module pass its weight"
+    ):
+        pnn.NegativeSampling.from_tables(torch.zeros(3, 4), torch.nn.Embedding(3, 4))
 
 
 @IN_BATCH

@@ -111,11 +111,10 @@ class NegativeSampling(torch.nn.Module):
         options: as the constructor's, except for the shape, device and dtype. The two may be one table.
 
         Raises:
+            TypeError: a table is neither.
             ValueError: the vectors differ in length, type or device.
         """
-        first, second = (
-            table if isinstance(table, Embedding) else embedding_of(table) for table in (in_vectors, out_vectors)
-        )
+        first, second = embedding_of("in_vectors", in_vectors), embedding_of("out_vectors", out_vectors)
         kinds = [(w.shape[1], w.dtype, w.device) for w in (first.weight, second.weight)]
         if kinds[0] != kinds[1]:
             raise ValueError(f"out_vectors: expected the D, dtype and device of in_vectors, {kinds[0]}, got {kinds[1]}")

@@ -15,8 +15,19 @@ _EXACT = (torch.float32, torch.float64)
 """The types that the ops on pairs take."""
 
 
-def embedding_of(table: Tensor) -> Embedding:
-    """Shares the memory of the table, [V, D]."""
+def embedding_of(name: str, table: Embedding | Tensor) -> Embedding:
+    """The module itself, or one that shares the memory of the table, [V, D]. name: of the argument.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(table, Embedding):
+        return table
+    if not isinstance(table, Tensor):
+        raise TypeError(
+            f"{name}: expected a pyembed.nn.Embedding or a tensor, got {type(table).__module__}."
+            f"{type(table).__qualname__}; of a module pass its weight"
+        )
     rows, dimensions = table.shape
     return Embedding(rows, dimensions, _weight=table.detach())
 
