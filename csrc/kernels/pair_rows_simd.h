@@ -1,5 +1,5 @@
 // Rows of explicit pairs: the step sizes of one row of in_vectors with its outputs, and both sums of rows; float with
-// SIMD, double in plain loops. Spec: pyembed/reference.py sections 4 and 8.
+// SIMD, double in plain loops. Spec: pyembed/reference.py sections 4 and 9.
 // Included inside PE_TARGET_BEGIN, with PE_ISA naming the namespace.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Explicit pairs: what their kernels read and write. Spec: pyembed/reference.py section 8.
+// Explicit pairs: what their kernels read and write. Spec: pyembed/reference.py section 9.
 #pragma once
 
 #include "kernels/pair_math.h"

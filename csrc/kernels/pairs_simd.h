@@ -1,5 +1,5 @@
 // Training on explicit pairs: in place one after the other, or exactly, in two halves (pairs.h).
-// Implements pyembed/reference.py section 8; may differ in the order of summation. In place, an output that stands
+// Implements pyembed/reference.py section 9; may differ in the order of summation. In place, an output that stands
 // twice in a pair is updated one time after the other. PE_ISA names the namespace.
 #pragma once
 
