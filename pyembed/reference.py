@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 import torch
@@ -115,8 +116,13 @@ def keep_token(ids: Tensor, positions: Tensor, keep_threshold: Tensor, seed: int
     return _one_word(seed, epoch, KEEP, positions) <= keep_threshold[ids.long()]
 
 
-def window_radius(positions: Tensor, window: int, seed: int, epoch: int) -> Tensor:
-    """How far each center's window reaches, 1 to `window`, uniform. positions: int64[B] of kept tokens -> int64[B]."""
+def window_radius(positions: Tensor, window: int, seed: int, epoch: int, shrink_windows: bool = True) -> Tensor:
+    """How far each center's window reaches: 1 to `window`, uniform, or always `window` where windows do not shrink.
+
+    positions: int64[B] of kept tokens -> int64[B].
+    """
+    if not shrink_windows:
+        return torch.full_like(positions, window)
     return 1 + mulhi(_one_word(seed, epoch, RADIUS, positions), window)
 
 
@@ -181,6 +187,8 @@ class Draws:
     epoch: int
     sharing: int = 1
     """Whose the negatives are: 0, each pair's own; 1, a window's; P, those of P windows. See negatives_of."""
+    shrink_windows: bool = True
+    """Whether each window draws its radius, as word2vec does; otherwise it is `window`. See window_radius."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -228,15 +236,16 @@ class Windows(NamedTuple):
     """int64[B, N]: the center, then its negatives."""
     output_mask: Tensor
     """bool[B, N]: False for a negative equal to the center, which word2vec skips."""
+    labels: Tensor
+    """bool[B, N]: True for the center."""
     centers: Tensor
     """int64[B]: index of the center in the block."""
 
 
-def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
-    """The windows of the centers block.ids[begin:end], in their order, and the pairs of each in the corpus's."""
-    center = torch.arange(begin, end, device=block.ids.device)
+def contexts_of(block: TokenBlock, draws: Draws, center: Tensor) -> tuple[Tensor, Tensor]:
+    """Contexts and context_mask of the windows around these centers. center: int64[B], indices in the block."""
     position = center + block.first_position
-    radius = window_radius(position, draws.window, draws.seed, draws.epoch)
+    radius = window_radius(position, draws.window, draws.seed, draws.epoch, draws.shrink_windows)
 
     distance = torch.arange(1, draws.window + 1, device=center.device)
     offset = torch.cat([-distance.flip(0), distance])
@@ -246,25 +255,29 @@ def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
     within_sentence = (neighbour >= first[:, None]) & (neighbour < past_last[:, None])
     context_mask = within_sentence & (offset.abs() <= radius[:, None])
 
-    ids = block.ids.long()
-    contexts = ids[torch.where(context_mask, neighbour, center[:, None])]
+    return block.ids.long()[torch.where(context_mask, neighbour, center[:, None])], context_mask
+
+
+def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
+    """The windows of the centers block.ids[begin:end], in their order, and the pairs of each in the corpus's."""
+    center = torch.arange(begin, end, device=block.ids.device)
+    contexts, context_mask = contexts_of(block, draws, center)
     number = torch.zeros_like(center)
     if draws.sharing == PER_PAIR:
         number = (context_mask.cumsum(1) - 1)[context_mask]
         center = center[:, None].expand_as(context_mask)[context_mask]
         contexts = contexts[context_mask][:, None]
         context_mask = torch.ones_like(contexts, dtype=torch.bool)
-    center_ids = ids[center]
+    center_ids = block.ids.long()[center][:, None]
     negatives = negatives_of(center + block.first_position, number, draws)
-    return Windows(
-        contexts=contexts,
-        context_mask=context_mask,
-        outputs=torch.cat([center_ids[:, None], negatives], dim=1),
-        output_mask=torch.cat(
-            [torch.ones_like(center_ids[:, None], dtype=torch.bool), negatives != center_ids[:, None]], 1
-        ),
-        centers=center,
-    )
+    outputs = torch.cat([center_ids, negatives], dim=1)
+    labels = first_column(outputs)
+    return Windows(contexts, context_mask, outputs, labels | (outputs != center_ids), labels, center)
+
+
+def first_column(outputs: Tensor) -> Tensor:
+    """The labels of outputs of which the first is the center: bool of outputs' shape, [B, N]."""
+    return (torch.arange(outputs.shape[1], device=outputs.device) == 0).expand_as(outputs)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -277,16 +290,14 @@ def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def output_loss(scores: Tensor) -> Tensor:
-    """scores: [..., N], the center's first -> losses of the same shape."""
-    return torch.cat([softplus(-scores[..., :1]), softplus(scores[..., 1:])], dim=-1)
+def output_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """scores: [..., N]; labels: bool, of a shape that broadcasts with theirs -> losses of the scores' shape."""
+    return softplus(torch.where(labels, -scores, scores))
 
 
-def output_error(scores: Tensor) -> Tensor:
-    """scores: [..., N], the center's first -> d loss / d score, of the same shape."""
-    error = torch.sigmoid(scores)
-    error[..., 0] -= 1
-    return error
+def output_error(scores: Tensor, labels: Tensor) -> Tensor:
+    """scores: [..., N]; labels as above -> d loss / d score, of the scores' shape."""
+    return torch.sigmoid(scores) - labels.to(scores.dtype)
 
 
 class Gradient(NamedTuple):
@@ -320,13 +331,14 @@ def skipgram_gradient(in_vectors: Tensor, out_vectors: Tensor, batch: Windows, w
     outputs = rows_of(out_vectors, batch.outputs)  # [B, N, D]
     mask = batch.context_mask[:, :, None] & batch.output_mask[:, None, :]
     scores = contexts @ outputs.transpose(1, 2)
-    error = output_error(scores) * mask * weight[:, None, None]
+    labels = batch.labels[:, None, :]
+    error = output_error(scores, labels) * mask * weight[:, None, None]
     return Gradient(
         in_ids=batch.contexts.flatten(),
         in_rows=(error @ outputs).flatten(0, 1),
         out_ids=batch.outputs.flatten(),
         out_rows=(error.transpose(1, 2) @ contexts).flatten(0, 1),
-        loss=(output_loss(scores) * mask).sum(dtype=torch.float64),
+        loss=(output_loss(scores, labels) * mask).sum(dtype=torch.float64),
         pairs=batch.context_mask.sum(),
     )
 
@@ -358,14 +370,14 @@ def cbow_gradient(
     hidden = (present[:, None, :] @ contexts)[:, 0, :] * (share if mean else 1.0)
     scores = (outputs @ hidden[:, :, None])[:, :, 0]
     mask = batch.output_mask & (count > 0)
-    error = output_error(scores) * mask * weight[:, None]
+    error = output_error(scores, batch.labels) * mask * weight[:, None]
     hidden_gradient = (error[:, None, :] @ outputs)[:, 0, :] * (share if mean and exact_gradient else 1.0)
     return Gradient(
         in_ids=batch.contexts.flatten(),
         in_rows=(present[:, :, None] * hidden_gradient[:, None, :]).flatten(0, 1),
         out_ids=batch.outputs.flatten(),
         out_rows=(error[:, :, None] * hidden[:, None, :]).flatten(0, 1),
-        loss=(output_loss(scores) * mask).sum(dtype=torch.float64),
+        loss=(output_loss(scores, batch.labels) * mask).sum(dtype=torch.float64),
         pairs=(count > 0).sum(),
     )
 
@@ -393,7 +405,11 @@ def learning_rates(block: TokenBlock, lr_begin: float, lr_end: float) -> Tensor:
 _SPAN = 1 << 14  # windows, when a batch is smaller
 
 
-def batches(block: TokenBlock, draws: Draws, size: int) -> Iterator[Windows]:
+WindowsOf = Callable[[TokenBlock, Draws, int, int], Windows]
+"""windows, or path_windows (section 11) with its tree bound."""
+
+
+def batches(block: TokenBlock, draws: Draws, size: int, windows_of: WindowsOf = windows) -> Iterator[Windows]:
     """Successive batches of at most `size` windows.
 
     A span of windows is dealt out to its batches like cards: neighbours, which share most of their contexts, come to
@@ -401,7 +417,7 @@ def batches(block: TokenBlock, draws: Draws, size: int) -> Iterator[Windows]:
     """
     span = max(size, _SPAN)
     for begin in range(block.center_begin, block.center_end, span):
-        dealt = windows(block, draws, begin, min(begin + span, block.center_end))
+        dealt = windows_of(block, draws, begin, min(begin + span, block.center_end))
         hands = -(-len(dealt.contexts) // size)
         for hand in range(hands):
             yield Windows(*(field[hand::hands] for field in dealt))
@@ -421,12 +437,13 @@ def step_(
     lr_end: float,
     *,
     batch: int = 1,
+    windows_of: WindowsOf = windows,
 ) -> Tensor:
     """Trains the block in place, `batch` windows at a time. Returns float64[2]: sum of losses, positive pairs."""
     rates = learning_rates(block, lr_begin, lr_end).to(arithmetic_dtype(in_vectors))
     generator = rounding_generator(draws, block.first_position + block.center_begin, in_vectors.device)
     total = torch.zeros(2, dtype=torch.float64, device=in_vectors.device)
-    for batch_windows in batches(block, draws, batch):
+    for batch_windows in batches(block, draws, batch, windows_of):
         weight = rates[batch_windows.centers - block.center_begin]
         gradient = gradient_of(in_vectors, out_vectors, batch_windows, weight)
         subtract_rows_(in_vectors, gradient.in_ids, gradient.in_rows, generator)
@@ -516,10 +533,10 @@ def subtract_rows_(table: Tensor, ids: Tensor, rows: Tensor, generator: torch.Ge
 def pair_windows(in_ids: Tensor, out_ids: Tensor) -> Windows:
     """in_ids: int[B], rows of in_vectors; out_ids: int[B, N], rows of out_vectors."""
     contexts, outputs = in_ids.long()[:, None], out_ids.long()
-    output_mask = outputs != outputs[:, :1]
-    output_mask[:, 0] = True
+    labels = first_column(outputs)
+    output_mask = labels | (outputs != outputs[:, :1])
     pairs = torch.arange(len(contexts), device=contexts.device)
-    return Windows(contexts, torch.ones_like(contexts, dtype=torch.bool), outputs, output_mask, centers=pairs)
+    return Windows(contexts, torch.ones_like(contexts, dtype=torch.bool), outputs, output_mask, labels, centers=pairs)
 
 
 def pair_gradient(in_vectors: Tensor, out_vectors: Tensor, in_ids: Tensor, out_ids: Tensor) -> Gradient:
@@ -725,3 +742,63 @@ def adamw_rows_(
     last_step[touched.ids], last_log_decay[touched.ids] = step, log_decay
     direction = (mean / (1 - beta1**step)) / ((square / (1 - beta2**step)).sqrt() + eps)
     store_rows_(weight, touched.ids, shrink * touched.weight - lr * direction, seed, step)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 11. Hierarchical softmax: the path to the center in a tree takes the place of the center and its negatives
+#     (Morin and Bengio 2005; with Huffman's tree, as word2vec.c trains it, Mikolov et al. 2013)
+#
+# The tree has a word at each of its V leaves, and a row of node_vectors at each of its V - 1 inner nodes. It is made
+# from the counts (Huffman 1952): the two rarest of what there is become the children of a new node, whose count is
+# their sum, until one node is left, the root. Nodes are numbered as they are made, from 0 to V - 2. Of equal counts a
+# word goes before a node, a word before one of lower id, and a node before one of higher number; so no tree of these
+# counts has a shorter longest path. The rarer of two children, which is the first, has bit 0, the other bit 1.
+#
+# A word's path are the nodes from the root down to its leaf, and with each the bit of the child that comes next. A node
+# of the path is an output with label 1 - bit, so that sections 4 to 8 hold with node_vectors in place of out_vectors:
+#     loss = the sum over the center's path of softplus(-score) where the bit is 0, softplus(score) where it is 1
+# A vocabulary of one word has no inner node: its windows count pairs, but train nothing.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HuffmanTree:
+    """The path to every word: that of word w is path_nodes[path_starts[w] : path_starts[w + 1]], from the root down."""
+
+    path_starts: Tensor
+    """int64[V + 1], ascending from 0."""
+    path_nodes: Tensor
+    """int32[path_starts[V]], 0 to V - 2."""
+    path_bits: Tensor
+    """uint8[path_starts[V]], 0 or 1."""
+
+
+def huffman_tree(counts: Tensor) -> HuffmanTree:
+    """counts: int64[V], >= 0, V >= 1."""
+    V = len(counts)
+    # (count, whether a node, order among equals, the words below with their paths from here on)
+    waiting: list[tuple[int, bool, int, dict[int, list[tuple[int, int]]]]]
+    waiting = [(count, False, -word, {word: []}) for word, count in enumerate(counts.tolist())]
+    heapify(waiting)
+    for node in range(V - 1):
+        (rarest, *_, left), (second, *_, right) = heappop(waiting), heappop(waiting)
+        below = {word: [(node, bit), *path] for bit, child in enumerate((left, right)) for word, path in child.items()}
+        heappush(waiting, (rarest + second, True, node, below))
+    paths = waiting[0][-1]
+    lengths = torch.tensor([0, *(len(paths[word]) for word in range(V))])
+    steps = torch.tensor([step for word in range(V) for step in paths[word]], dtype=torch.int64).view(-1, 2)
+    return HuffmanTree(lengths.cumsum(0), steps[:, 0].int(), steps[:, 1].to(torch.uint8))
+
+
+def path_windows(tree: HuffmanTree, block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
+    """As windows(), with the nodes of the center's path as outputs. Of draws, those of negatives play no part."""
+    center = torch.arange(begin, end, device=block.ids.device)
+    contexts, context_mask = contexts_of(block, draws, center)
+    words = block.ids.long()[center]
+    first, past_last = tree.path_starts[words], tree.path_starts[words + 1]
+    longest = int((past_last - first).max()) if len(words) else 0
+    step = first[:, None] + torch.arange(longest, device=center.device)
+    there = step < past_last[:, None]
+    step = torch.where(there, step, 0)
+    outputs, labels = tree.path_nodes[step].long(), tree.path_bits[step] == 0
+    return Windows(contexts, context_mask, outputs, there, labels, center)

@@ -102,11 +102,18 @@ def random_block(
 
 
 def draws_of(
-    vocabulary: int, *, window: int = 5, negative: int = 5, seed: int = 1, epoch: int = 0, sharing: int = PER_WINDOW
+    vocabulary: int,
+    *,
+    window: int = 5,
+    negative: int = 5,
+    seed: int = 1,
+    epoch: int = 0,
+    sharing: int = PER_WINDOW,
+    shrink_windows: bool = True,
 ) -> Draws:
     """The noise distribution is that of counts 1, 2, 3, ..."""
     table = torch.from_numpy(alias_table(np.arange(1, vocabulary + 1), 0.75))
-    return Draws(table, window, negative, seed, epoch, sharing)
+    return Draws(table, window, negative, seed, epoch, sharing, shrink_windows)
 
 
 def random_tables(vocabulary: int, dimensions: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tables:
@@ -140,8 +147,8 @@ def naive_centers(block: TokenBlock, draws: Draws) -> list[list[naive.Window]]:
         for i in range(start, stop):
             if block.center_begin <= i < block.center_end:
                 position = block.first_position + i
-                rest = (columns, draws.window, draws.negative, draws.seed, draws.epoch, draws.sharing)
-                found.append(naive.windows_of(ids[start:stop], i - start, position, *rest))
+                key = (draws.window, draws.negative, draws.seed, draws.epoch, draws.sharing, draws.shrink_windows)
+                found.append(naive.windows_of(ids[start:stop], i - start, position, columns, *key))
     return found
 
 

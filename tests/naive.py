@@ -52,7 +52,9 @@ def keeps(position: int, threshold: int, seed: int, epoch: int) -> bool:
     return random_word(seed, epoch, KEEP, position) <= threshold
 
 
-def radius(position: int, window: int, seed: int, epoch: int) -> int:
+def radius(position: int, window: int, seed: int, epoch: int, shrink_windows: bool = True) -> int:
+    if not shrink_windows:
+        return window
     return 1 + random_word(seed, epoch, RADIUS, position) * window // 2**32
 
 
@@ -107,9 +109,10 @@ def windows_of(
     seed: int,
     epoch: int,
     sharing: int,
+    shrink_windows: bool,
 ) -> list[Window]:
     """The window of sentence[place], the token at `position` of the epoch's stream, or (sharing 0) its pairs."""
-    reach = radius(position, window, seed, epoch)
+    reach = radius(position, window, seed, epoch, shrink_windows)
     contexts = [token for i, token in enumerate(sentence) if i != place and abs(i - place) <= reach]
     center = sentence[place]
 

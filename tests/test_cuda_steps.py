@@ -100,7 +100,8 @@ def test_one_warp_is_the_sequential_spec_for_every_window(model: Model, window: 
     block = random_block(50, (30, 0, 1, 2, 11, 21))
     for sharing in SHARINGS:
         draws = draws_of(50, window=window, sharing=sharing)
-        check_sequential(model, block, draws, random_tables(50, 20, torch.float32), padded)
+        for each in (draws, replace(draws, shrink_windows=False)):
+            check_sequential(model, block, each, random_tables(50, 20, torch.float32), padded)
 
 
 @pytest.mark.parametrize("model", MODELS[:2], ids=lambda model: model.name)

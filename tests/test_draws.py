@@ -10,7 +10,17 @@ import naive
 import numpy as np
 import pytest
 import torch
-from blocks import LENGTHS, SHARINGS, alias_columns, block_of, blocks, draws_of, naive_centers, random_block
+from blocks import (
+    LENGTHS,
+    SHARINGS,
+    alias_columns,
+    block_of,
+    blocks,
+    draws_of,
+    each_sharing,
+    naive_centers,
+    random_block,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,24 +153,48 @@ def test_radii_and_negatives_equal_the_slow_twin(
     ]
 
 
-@given(SEEDS, EPOCHS, st.integers(0, 2**62), st.integers(1, 1000), st.integers(1, 9), st.sampled_from([1, 2, 64]))
+@each_sharing
+@pytest.mark.parametrize("window", [1, 5, 80])
+@pytest.mark.parametrize("first_position", [0, 3, 2**32 - 9])
+def test_fixed_windows_have_the_largest_radius_and_the_negatives_of_others(
+    backend: Backend, window: int, first_position: int, sharing: int
+) -> None:
+    block = random_block(30, LENGTHS * 4, first_position=first_position)
+    draws = draws_of(30, window=window, negative=3, sharing=sharing)
+    _, expected = ops.draw_windows(block, draws, backend=backend)
+    radius, outputs = ops.draw_windows(block, replace(draws, shrink_windows=False), backend=backend)
+    assert radius.dtype == torch.int32
+    assert radius.tolist() == [window] * len(block.ids)
+    assert torch.equal(outputs, expected)
+
+
+@given(
+    SEEDS,
+    EPOCHS,
+    st.integers(0, 2**62),
+    st.integers(1, 1000),
+    st.integers(1, 9),
+    st.sampled_from([1, 2, 64]),
+    st.booleans(),
+)
 def test_native_and_torch_draw_the_same_for_any_key(
-    seed: int, epoch: int, first_position: int, window: int, negative: int, sharing: int
+    seed: int, epoch: int, first_position: int, window: int, negative: int, sharing: int, shrink_windows: bool
 ) -> None:
     if not ops.status().native:
         pytest.skip("the compiled kernels are missing")
     block = replace(random_block(30), first_position=first_position, center_begin=4)
-    draws = draws_of(30, window=window, negative=negative, seed=seed, epoch=epoch, sharing=sharing)
+    key = {"seed": seed, "epoch": epoch, "sharing": sharing, "shrink_windows": shrink_windows}
+    draws = draws_of(30, window=window, negative=negative, **key)
     native, spec = (ops.draw_windows(block, draws, backend=backend) for backend in ("native", "torch"))
     assert all(torch.equal(a, b) for a, b in zip(native, spec, strict=True))
 
 
-@given(st.lists(st.integers(0, sum(LENGTHS)), max_size=5), POSITIONS, st.sampled_from(SHARINGS))
+@given(st.lists(st.integers(0, sum(LENGTHS)), max_size=5), POSITIONS, st.sampled_from(SHARINGS), st.booleans())
 def test_any_split_of_a_range_draws_the_same(
-    backend: Backend, cuts: list[int], first_position: int, sharing: int
+    backend: Backend, cuts: list[int], first_position: int, sharing: int, shrink_windows: bool
 ) -> None:
     whole = random_block(30, first_position=first_position)
-    draws = draws_of(30, sharing=sharing)
+    draws = draws_of(30, sharing=sharing, shrink_windows=shrink_windows)
     edges = [0, *sorted(cuts), len(whole.ids)]
     parts = [
         ops.draw_windows(replace(whole, center_begin=begin, center_end=end), draws, backend=backend)
@@ -171,14 +205,15 @@ def test_any_split_of_a_range_draws_the_same(
         assert torch.equal(torch.cat(found), one)
 
 
-@given(blocks(), st.integers(1, 6), st.integers(1, 4), SEEDS, st.sampled_from(SHARINGS))
+@given(blocks(), st.integers(1, 6), st.integers(1, 4), SEEDS, st.sampled_from(SHARINGS), st.booleans())
 def test_windows_of_the_spec_equal_the_slow_twin(
-    block: TokenBlock, window: int, negative: int, seed: int, sharing: int
+    block: TokenBlock, window: int, negative: int, seed: int, sharing: int, shrink_windows: bool
 ) -> None:
-    draws = draws_of(12, window=window, negative=negative, seed=seed, sharing=sharing)
+    options = {"seed": seed, "sharing": sharing, "shrink_windows": shrink_windows}
+    draws = draws_of(12, window=window, negative=negative, **options)
     spec = reference.windows(block, draws, block.center_begin, block.center_end)
     found: list[list[naive.Window]] = [[] for _ in range(block.center_begin, block.center_end)]
-    for contexts, present, outputs, used, center in zip(*spec, strict=True):
+    for contexts, present, outputs, used, _, center in zip(*spec, strict=True):
         window_found = naive.Window(contexts[present].tolist(), int(outputs[0]), outputs[1:][used[1:]].tolist())
         found[int(center) - block.center_begin].append(window_found)
     assert found == naive_centers(block, draws)

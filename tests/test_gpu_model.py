@@ -29,6 +29,7 @@ SETTINGS = [
     Setting(dimensions=48, window=3, negative=2, sentence=SENTENCE),
     Setting(dimensions=144, window=8, negative=12, sentence=SENTENCE),
     Setting(dimensions=32, sharing=4, sentence=SENTENCE),
+    Setting(dimensions=32, shrink_windows=False, sentence=SENTENCE),
     Setting(dimensions=32, sharing=PER_PAIR, negative=2, sentence=SENTENCE),
     Setting(dimensions=32, sentence=SENTENCE, frequent=1.0),
     Setting(model="cbow", dimensions=32, sentence=SENTENCE),
@@ -45,7 +46,8 @@ def counted(setting: Setting) -> dict[str, int]:
     library.pyembed_simt_counter.restype = ctypes.c_char_p
     rng = np.random.default_rng(0)
     sentences = rng.permutation(V)[:WORDS].reshape(SENTENCES, SENTENCE).tolist()
-    case = Case(setting.model, setting.dimensions, setting.window, setting.negative, setting.sharing)
+    shape = (setting.dimensions, setting.window, setting.negative, setting.sharing, setting.shrink_windows)
+    case = Case(setting.model, *shape)
     tables = random_tables(V, setting.dimensions, getattr(torch, setting.table_dtype))
     step = ops.skipgram_step_ if setting.model == "skipgram" else ops.cbow_step_
     library.pyembed_simt_reset_counters()
@@ -92,11 +94,13 @@ def test_the_model_knows_the_kernels_registers() -> None:
 
 
 @pytest.mark.parametrize("sentence", [1, 2, 7, 30])
-def test_contexts_are_those_of_drawn_windows(sentence: int) -> None:
-    setting = Setting(sentence=sentence)
+@pytest.mark.parametrize("shrink_windows", [True, False], ids=["shrinking", "fixed"])
+def test_contexts_are_those_of_drawn_windows(sentence: int, shrink_windows: bool) -> None:
+    setting = Setting(sentence=sentence, shrink_windows=shrink_windows)
     sentences = 30_000 // sentence
     block = block_of([[1] * sentence] * sentences)
-    radius, _ = ops.draw_windows(block, draws_of(Case("skipgram", window=setting.window), 2))
+    case = Case("skipgram", window=setting.window, shrink_windows=shrink_windows)
+    radius, _ = ops.draw_windows(block, draws_of(case, 2))
     place = torch.arange(sentence).repeat(sentences)
     contexts = torch.minimum(radius, place) + torch.minimum(radius, sentence - 1 - place)
     assert setting.contexts == pytest.approx(float(contexts.double().mean()), rel=0.02, abs=1e-12)
@@ -129,7 +133,7 @@ def test_more_work_costs_more(model: Model) -> None:
 
 def test_settings_come_from_configurations() -> None:
     config = TrainConfig(model="cbow", vector_size=100, negatives_from="pool", pool=8, table_dtype="bfloat16")
-    assert Setting.of(config, sentence=20) == Setting("cbow", 100, 5, 5, 8, "bfloat16", "add", 20)
+    assert Setting.of(config, sentence=20) == Setting("cbow", 100, 5, 5, 8, True, "bfloat16", "add", 20)
     assert Setting.of(config).row_bytes == 2 * 112
 
 

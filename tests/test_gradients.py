@@ -59,11 +59,12 @@ def gradient(
     window=st.integers(1, 4),
     negative=st.integers(1, 4),
     sharing=st.sampled_from(SHARINGS),
+    shrink_windows=st.booleans(),
 )
 def test_the_sequential_spec_equals_the_slow_twin(
-    model: Model, block: TokenBlock, window: int, negative: int, sharing: int
+    model: Model, block: TokenBlock, window: int, negative: int, sharing: int, shrink_windows: bool
 ) -> None:
-    draws = draws_of(6, window=window, negative=negative, sharing=sharing)
+    draws = draws_of(6, window=window, negative=negative, sharing=sharing, shrink_windows=shrink_windows)
     tables = random_tables(6, 3)
     expected = tables.in_vectors.tolist(), tables.out_vectors.tolist()
     loss, pairs = naive.step(model.naive_gradient, *expected, naive_centers(block, draws), LR)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from blocks import Loss, Model, Tables, draws_of, each_loss, each_model, random_block, random_tables
@@ -19,6 +20,7 @@ from pyembed.ops import registration
 from pyembed.ops.registration import SCHEMAS
 from pyembed.ops.torch_kernels import KERNELS
 from pyembed.reference import Draws, RowGradients, TokenBlock
+from pyembed.training.steps import tree_of
 
 BLOCK, DRAWS = random_block(12), draws_of(12, window=3, negative=3)
 
@@ -37,6 +39,9 @@ def flat_arguments(block: TokenBlock = BLOCK, draws: Draws = DRAWS) -> tuple[Any
 def example_calls() -> dict[str, tuple[Any, ...]]:
     tables, stream, lr = random_tables(12, 5), flat_arguments(), (0.05, 0.02, 1, "add", 0)
     leaves = tuple(table.clone().requires_grad_() for table in tables)
+    tree, single = tree_of(np.arange(1, 13), "cpu"), random_tables(12, 5, torch.float32)
+    nodes = (single.in_vectors, single.out_vectors[:11].clone())
+    paths = (*stream[:2], tree.path_starts, tree.path_nodes, tree.path_bits, *stream[3:7], *stream[9:])
     grad = torch.tensor(2.0, dtype=torch.float64)
     pairs = (torch.tensor([3, 3, 11]), torch.tensor([[1, 1], [0, 2], [11, 7]]))
     touched = (pairs[0], torch.ones(3, 5).double(), None, None, None, 0.5, 2.0)
@@ -51,6 +56,8 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
         "cbow_step_": (*tables, *stream, True, False, *lr),
         "cbow_loss": (*leaves, *stream, True),
         "cbow_loss_backward": (grad, *tables, *stream, True),
+        "skipgram_hs_step_": (*nodes, *paths, *lr[:3]),
+        "cbow_hs_step_": (*nodes, *paths, True, False, *lr[:3]),
         "keep_tokens": (BLOCK.ids, BLOCK.sentence_starts[:-1] + 7, torch.full((12,), -1, dtype=torch.int32), 7, 1, 0),
         "draw_negatives": (DRAWS.alias_table, 7, 9, 3, 1, 0),
         "pair_step_": (*tables, *pairs, 0.05, True, 1),

@@ -63,13 +63,17 @@ def test_a_pool_of_windows_shares_the_negatives_of_its_first_position(
     assert outputs[0, 1:].tolist() == alone[0, 1:].tolist()
 
 
-def test_the_torch_step_treats_the_pairs_of_a_batch_of_windows_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where every pair has its own negatives: those of 2 windows, whose mean number of contexts is 1 + 3."""
+@pytest.mark.parametrize(("shrink_windows", "pairs"), [(True, 2 * (1 + 3)), (False, 2 * 6)])
+def test_the_torch_step_treats_the_pairs_of_a_batch_of_windows_together(
+    shrink_windows: bool, pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every pair has its own negatives: those of 2 windows, whose mean number of contexts is 1 + 3, or 2 * 3."""
     monkeypatch.setattr(torch_kernels, "WINDOWS_PER_BATCH", 2)
-    block, draws, tables = random_block(40), draws_of(40, window=3, sharing=PER_PAIR), random_tables(40, 6)
+    draws = draws_of(60, window=3, sharing=PER_PAIR, shrink_windows=shrink_windows)
+    block, tables = random_block(60), random_tables(60, 6)
     after, expected = tables.copy(), tables.copy()
     ops.skipgram_step_(*after, block, draws, *LR, backend="torch")
-    reference.step_(SKIPGRAM.gradient_of, *expected, block, draws, *LR, batch=8)
+    reference.step_(SKIPGRAM.gradient_of, *expected, block, draws, *LR, batch=pairs)
     assert_tables_close(after, expected, rtol=1e-12, atol=1e-12)
 
 

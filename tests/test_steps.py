@@ -101,12 +101,20 @@ def test_one_window_of_any_width_equals_the_spec(model: Model, dimensions: int, 
     window=st.integers(1, 6),
     negative=st.sampled_from(NEGATIVES),
     sharing=st.sampled_from(SHARINGS),
+    shrink_windows=st.booleans(),
     dimensions=st.sampled_from([1, 3, 17]),
 )
 def test_compiled_float64_is_the_sequential_spec_on_any_block(
-    model: Model, block: TokenBlock, window: int, negative: int, sharing: int, dimensions: int, compiled: Backend
+    model: Model,
+    block: TokenBlock,
+    window: int,
+    negative: int,
+    sharing: int,
+    shrink_windows: bool,
+    dimensions: int,
+    compiled: Backend,
 ) -> None:
-    draws = draws_of(6, window=window, negative=negative, sharing=sharing)
+    draws = draws_of(6, window=window, negative=negative, sharing=sharing, shrink_windows=shrink_windows)
     tables = random_tables(6, dimensions)
     after = tables.copy()
     total = model.step_(*after, block, draws, *LR, backend=compiled)
@@ -122,12 +130,13 @@ def test_compiled_float64_is_the_sequential_spec_on_any_block(
 @pytest.mark.parametrize(
     ("dimensions", "sharing"), [*((D, PER_WINDOW) for D in (1, 31, 100, 513)), (100, PER_PAIR), (31, 3)]
 )
+@pytest.mark.parametrize("shrink_windows", [True, False], ids=["shrinking", "fixed"])
 def test_compiled_float32_is_the_sequential_spec_where_contexts_are_distinct(
-    model: Model, negative: int, dimensions: int, sharing: int, compiled: Backend
+    model: Model, negative: int, dimensions: int, sharing: int, shrink_windows: bool, compiled: Backend
 ) -> None:
     """A long sentence without a repeated token, windows of 0 to 10 contexts, outputs that repeat now and then."""
     block = block_of([[7], list(range(60)), [], [9, 8]])
-    draws = draws_of(60, negative=negative, sharing=sharing)
+    draws = draws_of(60, negative=negative, sharing=sharing, shrink_windows=shrink_windows)
     tables = random_tables(60, dimensions, torch.float32)
     after = tables.copy()
     loss, pairs = model.step_(*after, block, draws, *LR, backend=compiled).tolist()
@@ -157,10 +166,13 @@ def test_compiled_float32_differs_in_second_order_only_where_contexts_repeat(
 
 
 @each_model
-@pytest.mark.parametrize("sharing", [PER_WINDOW, 3])
-def test_the_torch_step_is_the_window_batched_spec(model: Model, sharing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("sharing", "shrink_windows"), [(PER_WINDOW, True), (3, True), (PER_WINDOW, False)])
+def test_the_torch_step_is_the_window_batched_spec(
+    model: Model, sharing: int, shrink_windows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch_kernels, "WINDOWS_PER_BATCH", 8)
-    block, draws, tables = random_block(40), draws_of(40, sharing=sharing), random_tables(40, 6)
+    draws = draws_of(40, sharing=sharing, shrink_windows=shrink_windows)
+    block, tables = random_block(40), random_tables(40, 6)
     after, expected = tables.copy(), tables.copy()
     model.step_(*after, block, draws, *LR, backend="torch")
     reference.step_(model.gradient_of, *expected, block, draws, *LR, batch=8)

@@ -126,6 +126,11 @@ def test_frequent_words_are_those_with_a_large_share_of_what_is_kept() -> None:
     assert frequent_words(counts, thinned, 0.2) == 3
 
 
+def test_no_frequent_word_is_missed_where_counts_do_not_descend() -> None:
+    for counts, expected in (((1, 600, 99, 300), 4), ((300, 1, 600, 99), 3), ((99, 600, 1, 1), 2)):
+        assert frequent_words(counts_of(*counts), keep_thresholds(counts_of(*counts), 0), 0.2) == expected
+
+
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=30), st.sampled_from([0.0, 1e-4, 1e-2]))
 def test_subsampling_leaves_the_frequent_words_first(counts: list[int], sample: float) -> None:
     descending = counts_of(*sorted(counts, reverse=True))

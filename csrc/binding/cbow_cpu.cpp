@@ -15,10 +15,10 @@ auto kernel(const CbowOptions& options) {
 
 Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                   int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                  int64_t sharing, int64_t seed, int64_t epoch, bool mean, bool exact_gradient, double lr_begin,
-                  double lr_end, int64_t threads, const std::string&, int64_t) {
+                  int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows, bool mean, bool exact_gradient,
+                  double lr_begin, double lr_end, int64_t threads, const std::string&, int64_t) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                             negative, one_pair_a_window(sharing), seed, epoch);
+                             negative, one_pair_a_window(sharing), seed, epoch, shrink_windows);
   check_tables(in_vectors, out_vectors, arguments);
   const LearningRate rate{lr_begin, lr_end};
   const CbowOptions options{mean, exact_gradient};
@@ -39,9 +39,9 @@ Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sent
 
 Tensor cbow_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                  int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                 int64_t sharing, int64_t seed, int64_t epoch, bool mean) {
+                 int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows, bool mean) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                             negative, one_pair_a_window(sharing), seed, epoch);
+                             negative, one_pair_a_window(sharing), seed, epoch, shrink_windows);
   return exact_loss(arguments, in_vectors, out_vectors, kernel({mean, true}));
 }
 
@@ -49,9 +49,9 @@ std::tuple<Tensor, Tensor> cbow_loss_backward(Tensor grad, Tensor in_vectors, Te
                                               Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                               int64_t center_begin, int64_t center_end, int64_t window,
                                               int64_t negative, int64_t sharing, int64_t seed, int64_t epoch,
-                                              bool mean) {
+                                              bool shrink_windows, bool mean) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                             negative, one_pair_a_window(sharing), seed, epoch);
+                             negative, one_pair_a_window(sharing), seed, epoch, shrink_windows);
   return exact_gradient(grad, arguments, in_vectors, out_vectors, kernel({mean, true}));
 }
 

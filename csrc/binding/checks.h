@@ -72,30 +72,25 @@ inline void check_draw_key(int64_t first_position, int64_t seed, int64_t epoch) 
 // A window's contexts are one pair of CBOW, so that a pair's own negatives are its window's.
 inline int64_t one_pair_a_window(int64_t sharing) { return sharing == kPerPair ? kPerWindow : sharing; }
 
-// The block and the draws of an op, and the tensors they point into. Whether these hold what they should is for the
-// derived class to see, which knows the memory.
-class WindowArguments {
+// The block of an op, what its radii are drawn with, and the tensors it points into. Whether these hold what they
+// should is for the derived class to see, which knows the memory.
+class BlockArguments {
  public:
-  WindowArguments(const Place& place, const Tensor& ids, const Tensor& sentence_starts, const Tensor& alias_table,
-                  int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                  int64_t sharing, int64_t seed, int64_t epoch)
+  BlockArguments(const Place& place, int64_t V, const Tensor& ids, const Tensor& sentence_starts,
+                 int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t seed,
+                 int64_t epoch, bool shrink_windows)
       : place(place),
         ids_(dense(place, ids, ScalarType::Int, "ids", "int32[T]")),
-        sentence_starts_(dense(place, sentence_starts, ScalarType::Long, "sentence_starts", "int64[S + 1]")),
-        alias_table_(dense(place, alias_table, ScalarType::Int, "alias_table", "int32[V, 2]")) {
+        sentence_starts_(dense(place, sentence_starts, ScalarType::Long, "sentence_starts", "int64[S + 1]")) {
     require(ids.dim() == 1, "ids: expected 1 dimension, got " + std::to_string(ids.dim()));
     require(sentence_starts.dim() == 1 && sentence_starts.numel() >= 1,
             "sentence_starts: expected 1 dimension and at least one element");
-    require(alias_table.dim() == 2 && alias_table.size(1) == 2, "alias_table: expected shape [V, 2]");
-    const int64_t T = ids.numel(), S = sentence_starts.numel() - 1, V = alias_table.size(0);
-    require(V >= 1 && V < (int64_t{1} << 31), "alias_table: expected 1 to 2^31 - 1 rows, got " + std::to_string(V));
+    const int64_t T = ids.numel(), S = sentence_starts.numel() - 1;
     require(0 <= center_begin && center_begin <= center_end && center_end <= T,
             "centers: expected 0 <= center_begin <= center_end <= " + std::to_string(T) + ", got " +
                 std::to_string(center_begin) + " and " + std::to_string(center_end));
     check_draw_key(first_position, seed, epoch);
     require(window >= 1 && window <= 1000, "window: expected 1 to 1000, got " + std::to_string(window));
-    require(negative >= 1 && negative <= 1000, "negative: expected 1 to 1000, got " + std::to_string(negative));
-    require(sharing >= 0 && sharing <= 64, "sharing: expected 0 to 64, got " + std::to_string(sharing));
     block = {ids_.const_data_ptr<int32_t>(),
              sentence_starts_.const_data_ptr<int64_t>(),
              T,
@@ -103,13 +98,8 @@ class WindowArguments {
              static_cast<uint64_t>(first_position),
              center_begin,
              center_end};
-    draws = {reinterpret_cast<const uint32_t*>(alias_table_.const_data_ptr<int32_t>()),
-             static_cast<uint32_t>(V),
-             static_cast<int>(window),
-             static_cast<int>(negative),
-             static_cast<int>(sharing),
-             static_cast<uint64_t>(seed),
-             static_cast<uint32_t>(epoch)};
+    draws = {nullptr,    static_cast<uint32_t>(V),    static_cast<int>(window),     0,
+             kPerWindow, static_cast<uint64_t>(seed), static_cast<uint32_t>(epoch), shrink_windows};
   }
 
   Place place;
@@ -124,13 +114,42 @@ class WindowArguments {
   [[noreturn]] void refuse_start(int64_t index) const {
     throw std::runtime_error("pyembed: sentence_starts: expected to ascend, falls at index " + std::to_string(index));
   }
+
+  Tensor ids_, sentence_starts_;
+};
+
+// The number of words that an alias table is for.
+inline int64_t words_of(const Tensor& alias_table) {
+  require(alias_table.dim() == 2 && alias_table.size(1) == 2, "alias_table: expected shape [V, 2]");
+  const int64_t V = alias_table.size(0);
+  require(V >= 1 && V < (int64_t{1} << 31), "alias_table: expected 1 to 2^31 - 1 rows, got " + std::to_string(V));
+  return V;
+}
+
+// The same with negatives.
+class WindowArguments : public BlockArguments {
+ public:
+  WindowArguments(const Place& place, const Tensor& ids, const Tensor& sentence_starts, const Tensor& alias_table,
+                  int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
+                  int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows)
+      : BlockArguments(place, words_of(alias_table), ids, sentence_starts, first_position, center_begin, center_end,
+                       window, seed, epoch, shrink_windows),
+        alias_table_(dense(place, alias_table, ScalarType::Int, "alias_table", "int32[V, 2]")) {
+    require(negative >= 1 && negative <= 1000, "negative: expected 1 to 1000, got " + std::to_string(negative));
+    require(sharing >= 0 && sharing <= 64, "sharing: expected 0 to 64, got " + std::to_string(sharing));
+    draws.alias_table = reinterpret_cast<const uint32_t*>(alias_table_.const_data_ptr<int32_t>());
+    draws.negative = static_cast<int>(negative);
+    draws.sharing = static_cast<int>(sharing);
+  }
+
+ protected:
   [[noreturn]] void refuse_alias(uint32_t alias, int64_t row) const {
     throw std::runtime_error(
         "pyembed: alias_table: expected aliases 0 to V - 1 = " + std::to_string(draws.vocabulary - 1) + ", got " +
         std::to_string(alias) + " in row " + std::to_string(row));
   }
 
-  Tensor ids_, sentence_starts_, alias_table_;
+  Tensor alias_table_;
 };
 
 inline void check_tables(const Tensor& in_vectors, const Tensor& out_vectors, const WindowArguments& arguments) {

@@ -7,32 +7,38 @@ namespace pyembed {
 
 inline Place on_cpu() { return {torch::stable::Device(torch::headeronly::DeviceType::CPU), "on the CPU"}; }
 
-// The block and the draws of an op, with nothing in them that points beyond a table.
-class CpuWindows : public WindowArguments {
+// Arguments of an op with nothing in the block that points beyond a table. A wrong index would write outside of it, so
+// every index is looked at; it costs a pass at memory speed.
+template <class Arguments>
+class CpuBlock : public Arguments {
  public:
   template <class... Rest>
-  explicit CpuWindows(const Rest&... rest) : WindowArguments(on_cpu(), rest...) {
-    check_contents();
-  }
-
- private:
-  // A wrong index would write outside a table, so every index is looked at; it costs a pass at memory speed.
-  void check_contents() const {
+  explicit CpuBlock(const Rest&... rest) : Arguments(on_cpu(), rest...) {
+    const TokenBlock& block = this->block;
     const int64_t* starts = block.sentence_starts;
-    require_ends(starts[0], starts[block.sentences]);
+    this->require_ends(starts[0], starts[block.sentences]);
     for (int64_t s = 0; s < block.sentences; ++s) {
-      if (starts[s] > starts[s + 1]) refuse_start(s + 1);
+      if (starts[s] > starts[s + 1]) this->refuse_start(s + 1);
     }
+    const uint32_t V = this->draws.vocabulary;
     uint32_t largest = 0;  // as unsigned, a negative id is a large one
     for (int64_t t = 0; t < block.tokens; ++t) {
       const uint32_t id = static_cast<uint32_t>(block.ids[t]);
       largest = id > largest ? id : largest;
     }
-    if (largest >= draws.vocabulary) {
+    if (largest >= V) {
       int64_t t = 0;
-      while (static_cast<uint32_t>(block.ids[t]) < draws.vocabulary) ++t;
-      refuse_id("ids", draws.vocabulary, block.ids[t], std::to_string(t));
+      while (static_cast<uint32_t>(block.ids[t]) < V) ++t;
+      refuse_id("ids", V, block.ids[t], std::to_string(t));
     }
+  }
+};
+
+// The block and the draws of an op, all of whose contents were looked at.
+class CpuWindows : public CpuBlock<WindowArguments> {
+ public:
+  template <class... Rest>
+  explicit CpuWindows(const Rest&... rest) : CpuBlock(rest...) {
     for (uint32_t v = 0; v < draws.vocabulary; ++v) {
       const uint32_t alias = draws.alias_table[2 * static_cast<uint64_t>(v) + 1];
       if (alias >= draws.vocabulary) refuse_alias(alias, v);

@@ -25,9 +25,9 @@ void draw_rows(const TokenBlock& block, const Draws& draws, int32_t* radius, int
 // radius int32[B], outputs int32[B, 1 + K], or [B, 2W, 1 + K] where every pair has its own negatives
 std::tuple<Tensor, Tensor> draw_windows(Tensor ids, Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                         int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                                        int64_t sharing, int64_t seed, int64_t epoch) {
+                                        int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                             negative, sharing, seed, epoch);
+                             negative, sharing, seed, epoch, shrink_windows);
   const int64_t count = center_end - center_begin;
   Tensor radius = torch::stable::empty({count}, ScalarType::Int);
   const bool per_pair = sharing == kPerPair;
@@ -53,7 +53,7 @@ Tensor draw_negatives(Tensor alias_table, int64_t first_position, int64_t count,
   const Tensor no_ids = torch::stable::empty({0}, ScalarType::Int);
   const Tensor no_sentences = torch::stable::full({1}, 0, ScalarType::Long);
   const CpuWindows arguments(no_ids, no_sentences, alias_table, first_position, 0, 0, 1, negative, kPerWindow, seed,
-                             epoch);
+                             epoch, true);
   Tensor ids = torch::stable::empty({count, negative}, ScalarType::Int);
   best_cpu_kernels().draw_negatives(arguments.draws, static_cast<uint64_t>(first_position), count,
                                     ids.mutable_data_ptr<int32_t>());

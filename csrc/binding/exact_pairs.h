@@ -10,8 +10,8 @@
 
 namespace pyembed {
 
-inline const PairKernels<float>& pair_kernels(float) { return best_cpu_kernels().pairs; }
-inline const PairKernels<double>& pair_kernels(double) { return best_cpu_kernels().double_pairs; }
+inline const PairKernels<float>& pair_kernels(float) { return best_cpu_kernels().by_id.pairs; }
+inline const PairKernels<double>& pair_kernels(double) { return best_cpu_kernels().by_id.double_pairs; }
 
 // Adds rate * (label - sigmoid) * row of the other side, summed over all pairs, to `write`; returns the loss. The bits
 // of the result do not depend on the number of threads. aliased: the two tables of `write` share memory with each other

@@ -44,10 +44,10 @@ Tensor lookup(Tensor weight, Tensor ids) {
   return rows;
 }
 
-const RowKernels<float>& row_kernels(float) { return best_cpu_kernels().rows; }
-const RowKernels<double>& row_kernels(double) { return best_cpu_kernels().double_rows; }
-const RowKernels<Float16>& row_kernels(Float16) { return best_cpu_kernels().float16_rows; }
-const RowKernels<BFloat16>& row_kernels(BFloat16) { return best_cpu_kernels().bfloat16_rows; }
+const RowKernels<float>& row_kernels(float) { return best_cpu_kernels().by_id.rows; }
+const RowKernels<double>& row_kernels(double) { return best_cpu_kernels().by_id.double_rows; }
+const RowKernels<Float16>& row_kernels(Float16) { return best_cpu_kernels().by_id.float16_rows; }
+const RowKernels<BFloat16>& row_kernels(BFloat16) { return best_cpu_kernels().by_id.bfloat16_rows; }
 
 // Steps the rows that ids [count] name. Memory: 40 bytes an entry, and rows of 1 / 512 of them.
 template <class Element>

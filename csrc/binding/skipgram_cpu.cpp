@@ -11,10 +11,10 @@ const auto kernel = [](const auto&... arguments) { return skipgram_exact(argumen
 
 Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                       int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window,
-                      int64_t negative, int64_t sharing, int64_t seed, int64_t epoch, double lr_begin, double lr_end,
-                      int64_t threads, const std::string&, int64_t) {
+                      int64_t negative, int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows,
+                      double lr_begin, double lr_end, int64_t threads, const std::string&, int64_t) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                             negative, sharing, seed, epoch);
+                             negative, sharing, seed, epoch, shrink_windows);
   check_tables(in_vectors, out_vectors, arguments);
   const LearningRate rate{lr_begin, lr_end};
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
@@ -36,18 +36,19 @@ Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor 
 
 Tensor skipgram_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                      int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                     int64_t sharing, int64_t seed, int64_t epoch) {
+                     int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                             negative, sharing, seed, epoch);
+                             negative, sharing, seed, epoch, shrink_windows);
   return exact_loss(arguments, in_vectors, out_vectors, kernel);
 }
 
 std::tuple<Tensor, Tensor> skipgram_loss_backward(Tensor grad, Tensor in_vectors, Tensor out_vectors, Tensor ids,
                                                   Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                                   int64_t center_begin, int64_t center_end, int64_t window,
-                                                  int64_t negative, int64_t sharing, int64_t seed, int64_t epoch) {
+                                                  int64_t negative, int64_t sharing, int64_t seed, int64_t epoch,
+                                                  bool shrink_windows) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
-                             negative, sharing, seed, epoch);
+                             negative, sharing, seed, epoch, shrink_windows);
   return exact_gradient(grad, arguments, in_vectors, out_vectors, kernel);
 }
 

@@ -49,9 +49,9 @@ PE_INLINE void cbow_update_columns(const Window& window, int64_t d, int tail, fl
   }
 }
 
-template <class Count, class Element>
-PE_INLINE void cbow_window(const StepWindow<Count, Element>& window, const CbowOptions& options, int64_t D,
-                           const StepScratch& scratch, LossLanes& loss) {
+template <class Window>
+PE_INLINE void cbow_window(const Window& window, const CbowOptions& options, int64_t D, const StepScratch& scratch,
+                           LossLanes& loss) {
   const float share = options.mean ? 1.0f / static_cast<float>(window.context_count) : 1.0f;
   const float context_share = options.mean && options.exact_gradient ? share : 1.0f;
   for_each_columns(D, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
@@ -60,7 +60,7 @@ PE_INLINE void cbow_window(const StepWindow<Count, Element>& window, const CbowO
   float* const hidden_row[1] = {scratch.hidden};
   for_each_group(window.N, [&](auto group, int n) PE_LAMBDA {
     constexpr int G = decltype(group)::value;
-    score_group<1, G>(hidden_row, window.output_rows + n, D, n == 0, window.rate, scratch.errors + n, loss,
+    score_group<1, G>(hidden_row, window.output_rows + n, D, window.labels(n), window.rate, scratch.errors + n, loss,
                       [](int64_t) PE_LAMBDA {});
   });
   for_each_columns(D, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {

@@ -8,6 +8,17 @@
 
 namespace pyembed {
 
+// Those that work on rows by their ids. Compiled apart from those of windows: either takes a compiler long enough.
+struct CpuRowKernels {
+  PairKernels<float> pairs;
+  PairKernels<double> double_pairs;
+
+  RowKernels<float> rows;
+  RowKernels<double> double_rows;
+  RowKernels<Float16> float16_rows;
+  RowKernels<BFloat16> bfloat16_rows;
+};
+
 struct CpuKernels {
   const char* name;  // "avx512", "avx2", "neon" or "plain"
 
@@ -24,6 +35,21 @@ struct CpuKernels {
                                 const Tables<BFloat16>& tables, const LearningRate& rate, int64_t begin, int64_t end,
                                 void* scratch);
 
+  // The same with the nodes of the center's path as outputs, whose table is tables.out. draws.negative: one less than
+  // the longest path's nodes, for the scratch.
+  LossSum (*skipgram_hs_step)(const TokenBlock& block, const Draws& draws, const Paths& paths,
+                              const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
+                              void* scratch);
+  LossSum (*skipgram_hs_step_bfloat16)(const TokenBlock& block, const Draws& draws, const Paths& paths,
+                                       const Tables<BFloat16>& tables, const LearningRate& rate, int64_t begin,
+                                       int64_t end, void* scratch);
+  LossSum (*cbow_hs_step)(const TokenBlock& block, const Draws& draws, const Paths& paths, const CbowOptions& options,
+                          const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
+                          void* scratch);
+  LossSum (*cbow_hs_step_bfloat16)(const TokenBlock& block, const Draws& draws, const Paths& paths,
+                                   const CbowOptions& options, const Tables<BFloat16>& tables, const LearningRate& rate,
+                                   int64_t begin, int64_t end, void* scratch);
+
   // Draws of the centers at positions first .. first + count - 1: radius [count], outputs [count, 1 + K] (the centers'
   // ids first), repeated [count]: two of the outputs are the same row. lanes: [1 + K, 8], scratch.
   void (*draw_windows)(const Draws& draws, uint64_t first, int64_t count, const int32_t* centers, uint64_t* lanes,
@@ -32,13 +58,7 @@ struct CpuKernels {
   // Negatives of the positions first .. first + count - 1, each position's own: ids [count, K].
   void (*draw_negatives)(const Draws& draws, uint64_t first, int64_t count, int32_t* ids);
 
-  PairKernels<float> pairs;
-  PairKernels<double> double_pairs;
-
-  RowKernels<float> rows;
-  RowKernels<double> double_rows;
-  RowKernels<Float16> float16_rows;
-  RowKernels<BFloat16> bfloat16_rows;
+  const CpuRowKernels& by_id;
 };
 
 // The kernels of each instruction set; null where this build or this processor lacks it.

@@ -45,6 +45,10 @@ PE_INLINE void random_lanes(uint64_t seed, uint32_t epoch, Stream stream, uint32
 // Radii of the centers at positions first .. first + count - 1. radius: [count + 4 * kWidest], scratch; returns where
 // in it the first center's is.
 inline const int32_t* draw_radii(const Draws& draws, uint64_t first, int64_t count, int32_t* radius) {
+  if (!draws.shrink_windows) {
+    for (int64_t i = 0; i < count; ++i) radius[i] = draws.window;
+    return radius;
+  }
   const uint64_t past_last = first + static_cast<uint64_t>(count), four = first >> 2;
   for (uint64_t index = four; 4 * index < past_last; index += kDrawLanes) {
     Wide words[4];

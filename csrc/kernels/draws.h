@@ -19,6 +19,7 @@ struct Draws {
   int sharing;                  // whose they are: kPerPair, kPerWindow, or the number of windows in a pool
   uint64_t seed;
   uint32_t epoch;
+  bool shrink_windows = true;  // a window's radius is drawn, 1 to W; else it is W
 };
 
 PE_HD PE_INLINE Words4 random_words(uint64_t seed, uint32_t epoch, Stream stream, uint64_t index, uint32_t slot) {
@@ -29,6 +30,7 @@ PE_HD PE_INLINE Words4 random_words(uint64_t seed, uint32_t epoch, Stream stream
 
 // 1 to W, for the center at this position of the epoch's kept tokens.
 PE_HD PE_INLINE int window_radius(const Draws& draws, uint64_t position) {
+  if (!draws.shrink_windows) return draws.window;
   const Words4 words = random_words(draws.seed, draws.epoch, Stream::radius, position >> 2, 0);
   // chosen without an index, so that a GPU keeps all four in registers
   const uint32_t low = position & 1 ? words.word[1] : words.word[0],

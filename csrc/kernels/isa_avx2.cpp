@@ -1,4 +1,4 @@
-// The kernels for AVX2, whatever processor the build machine has.
+// The kernels of windows for AVX2, whatever processor the build machine has.
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
@@ -10,7 +10,7 @@
 #include <immintrin.h>
 
 #define PE_ISA avx2
-PE_TARGET_BEGIN("avx2,fma,bmi2")
+PE_TARGET_BEGIN(PE_AVX2)
 #include "kernels/unroll.h"
 //
 #include "kernels/simd_avx2.h"

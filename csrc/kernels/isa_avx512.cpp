@@ -1,4 +1,4 @@
-// The kernels for AVX512, whatever processor the build machine has.
+// The kernels of windows for AVX512, whatever processor the build machine has.
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
@@ -10,7 +10,7 @@
 #include <immintrin.h>
 
 #define PE_ISA avx512
-PE_TARGET_BEGIN("avx512f,avx512dq,avx512bw,avx512vl,fma,avx2,bmi2")
+PE_TARGET_BEGIN(PE_AVX512)
 #include "kernels/unroll.h"
 //
 #include "kernels/simd_avx512.h"

@@ -1,5 +1,6 @@
-// Everything that is compiled once for each instruction set, on top of one of the simd_*.h, and its table of entries.
-// Included inside PE_TARGET_BEGIN, with PE_ISA naming the namespace; the standard headers come before, see isa_*.cpp.
+// All kernels of windows and of draws, compiled once for each instruction set on top of one of the simd_*.h, and its
+// table of entries. Included inside PE_TARGET_BEGIN, with PE_ISA naming the namespace; the standard headers come
+// before, see isa_*.cpp.
 #pragma once
 
 #include "kernels/simd_math.h"
@@ -14,10 +15,9 @@
 #include "kernels/scores.h"
 #include "kernels/skipgram_simd.h"
 #include "kernels/cbow_simd.h"
+#include "kernels/hot_nodes.h"
+#include "kernels/hs_simd.h"
 #include "kernels/draw_negatives_simd.h"
-#include "kernels/pair_rows_simd.h"
-#include "kernels/pairs_simd.h"
-#include "kernels/row_steps.h"
 
 namespace pyembed::PE_ISA {
 
@@ -32,20 +32,21 @@ inline void draw_windows(const Draws& draws, uint64_t first, int64_t count, cons
   draw_outputs(draws, first, count, centers, lanes, outputs, repeated);
 }
 
+extern const CpuRowKernels row_kernels;  // isa_rows.h
+
 constexpr CpuKernels entries(const char* name) {
   return {name,
           skipgram_step<float>,
           skipgram_step<BFloat16>,
           cbow_step<float>,
           cbow_step<BFloat16>,
+          skipgram_hs_step<float>,
+          skipgram_hs_step<BFloat16>,
+          cbow_hs_step<float>,
+          cbow_hs_step<BFloat16>,
           draw_windows,
           draw_negatives,
-          pair_entries<float>(),
-          pair_entries<double>(),
-          row_entries<float>(),
-          row_entries<double>(),
-          row_entries<Float16>(),
-          row_entries<BFloat16>()};
+          row_kernels};
 }
 
 }  // namespace pyembed::PE_ISA

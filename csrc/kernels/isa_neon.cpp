@@ -1,4 +1,4 @@
-// The kernels for 64-bit ARM, all of which have NEON.
+// The kernels of windows for 64-bit ARM, all of which have NEON.
 #include "kernels/portable.h"
 
 #if defined(PE_ARM64)

@@ -1,4 +1,4 @@
-// The kernels for any processor: four lanes in the compiler's own vector extension.
+// The kernels of windows for any processor: four lanes in the compiler's own vector extension.
 #include "kernels/portable.h"
 
 #if defined(PE_ARM64)

@@ -4,10 +4,10 @@
 
 namespace pyembed::PE_ISA {
 
-// Step sizes of B contexts with G outputs, into errors [B, G] (whole registers are written). with_center: the first of
-// the outputs is the center. meanwhile(d): called for each register of columns.
-template <int B, int G, class Meanwhile>
-PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, bool with_center, float rate,
+// Step sizes of B contexts with G outputs, into errors [B, G] (whole registers are written). labels: of the outputs, as
+// signed_log2e(). meanwhile(d): called for each register of columns.
+template <int B, int G, class Labels, class Meanwhile>
+PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, Labels labels, float rate,
                            float* errors, LossLanes& loss, const Meanwhile& meanwhile) {
   const float *in[B], *out[G];
   unrolled<B>([&](auto b) PE_LAMBDA { in[b] = in_rows[b]; });
@@ -33,7 +33,7 @@ PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_
   constexpr int R = (B * G + kWidth - 1) / kWidth;
   Float scores[R];
   row_sums(dots, scores);
-  store_step_sizes<B * G, G>(scores, with_center, rate, errors, loss);
+  store_step_sizes<B * G, G>(scores, labels, rate, errors, loss);
 }
 
 // Calls f(constant G, first output) for each group of a window of any number of outputs.

@@ -45,16 +45,18 @@ inline double take_loss(LossLanes& loss) {
   return natural + powers * 0.693147180559945309;
 }
 
-// What turns the scores from number `first` on into powers of two, and tells centers from negatives: log2(e), or with
-// the other sign for every G-th score, which is a center's if with_center.
+constexpr float kLog2e = 1.44269504f;
+
+// What turns the scores from number `first` on into powers of two, and tells label 1 from 0: log2(e), or with the other
+// sign for label 1. Scores are those of G outputs over and over. Of these the first is the center, if with_center.
 template <int G>
 PE_INLINE Float signed_log2e(int first, bool with_center) {
   struct Lanes {
     float value[2][kWidth + G];
     constexpr Lanes() : value{} {
       for (int i = 0; i < kWidth + G; ++i) {
-        value[0][i] = 1.44269504f;
-        value[1][i] = i % G == 0 ? -1.44269504f : 1.44269504f;
+        value[0][i] = kLog2e;
+        value[1][i] = i % G == 0 ? -kLog2e : kLog2e;
       }
     }
   };
@@ -62,9 +64,30 @@ PE_INLINE Float signed_log2e(int first, bool with_center) {
   return load(lanes.value[with_center] + first % G);
 }
 
+// Labels of at most 32 outputs, that of output g in bit g.
+struct LabelBits {
+  uint32_t bits;
+};
+
+template <int G>
+PE_INLINE Float signed_log2e(int first, LabelBits labels) {
+  struct Lanes {
+    int32_t to_sign[kWidth + G];  // how far bit i % G is from the sign of a number
+    constexpr Lanes() : to_sign{} {
+      for (int i = 0; i < kWidth + G; ++i) to_sign[i] = 31 - i % G;
+    }
+  };
+  alignas(64) static constexpr Lanes lanes;
+  Int to_sign;
+  __builtin_memcpy(&to_sign, lanes.to_sign + first % G, sizeof to_sign);
+  const Int sign = (Int{} + static_cast<int32_t>(labels.bits)) << to_sign & INT32_MIN;
+  return (Float)(sign ^ (Int)broadcast(kLog2e));
+}
+
 // Returns rate * (label - sigmoid(score)) and adds the losses of the first `Used` lanes. factors: signed_log2e();
 // rate_factor: -rate * ln 2.
-//   With z = score for a negative, -score for the center: loss = log(1 + exp(z)), derivative exp(z) / (1 + exp(z)).
+//   With z = score where the label is 0, -score where it is 1: loss = log(1 + exp(z)), derivative exp(z) / (1 +
+//   exp(z)).
 template <int Used>
 PE_INLINE Float step_sizes(Float score, Float factors, Float rate_factor, LossLanes& loss) {
   const Float exponent = score * factors;
@@ -81,14 +104,14 @@ PE_INLINE Float step_sizes(Float score, Float factors, Float rate_factor, LossLa
   return probability * (factors * rate_factor);
 }
 
-// Step sizes of `Count` scores, of which every G-th from the first on is a center's if with_center. Whole registers are
+// Step sizes of `Count` scores, those of G outputs over and over. labels: as signed_log2e(). Whole registers are
 // written.
-template <int Count, int G, int R>
-PE_INLINE void store_step_sizes(const Float (&scores)[R], bool with_center, float rate, float* sizes, LossLanes& loss) {
+template <int Count, int G, int R, class Labels>
+PE_INLINE void store_step_sizes(const Float (&scores)[R], Labels labels, float rate, float* sizes, LossLanes& loss) {
   const Float rate_factor = broadcast(rate * -0.693147181f);
   unrolled<R>([&](auto r) PE_LAMBDA {
     constexpr int first = decltype(r)::value * kWidth, used = Count - first < kWidth ? Count - first : kWidth;
-    store(sizes + first, step_sizes<used>(scores[r], signed_log2e<G>(first, with_center), rate_factor, loss));
+    store(sizes + first, step_sizes<used>(scores[r], signed_log2e<G>(first, labels), rate_factor, loss));
   });
 }
 

@@ -8,15 +8,15 @@
 
 namespace pyembed::PE_ISA {
 
-// Step sizes of all contexts with G outputs, into errors [C, G].
+// Step sizes of all contexts with G outputs from number n on, into errors [C, G].
 template <int G, class Window>
-PE_INLINE void score_contexts(const Window& window, float* const* out_rows, int64_t D, bool with_center, float* errors,
-                              LossLanes& loss) {
+PE_INLINE void score_contexts(const Window& window, int n, int64_t D, float* errors, LossLanes& loss) {
+  const auto labels = window.labels(n);
   const auto score = [&](auto contexts, int64_t c) PE_LAMBDA {
     constexpr int B = decltype(contexts)::value;
-    score_group<B, G>(window.context_rows + c, out_rows, D, with_center, window.rate, errors + c * G, loss,
+    score_group<B, G>(window.context_rows + c, window.output_rows + n, D, labels, window.rate, errors + c * G, loss,
                       [&](int64_t d) PE_LAMBDA {
-                        if (c == 0) window.prefetch.while_scoring(d);
+                        if (c == 0 && n == 0) window.prefetch.while_scoring(d);
                       });
   };
   int64_t c = 0;
@@ -64,16 +64,15 @@ PE_INLINE void update_columns(const Window& window, float* const* out_rows, int6
   unrolled<G * M>([&](auto i) PE_LAMBDA { put(out_rows[i / M] + d + i % M * kWidth, out_changed[i]); });
 }
 
-// Count: int, or a constant of at most kGroup, for which no context's columns need be kept between groups.
-template <class Count, class Element>
-PE_INLINE void skipgram_window(const StepWindow<Count, Element>& window, int64_t D, const StepScratch& scratch,
-                               LossLanes& loss) {
+// N: int, or a constant of at most kGroup, for which no context's columns need be kept between groups.
+template <class Window>
+PE_INLINE void skipgram_window(const Window& window, int64_t D, const StepScratch& scratch, LossLanes& loss) {
+  using Count = std::remove_cv_t<decltype(Window::N)>;
   const Count N = window.N;
   const int64_t C = window.context_count;
   const auto errors = [&](int n) { return scratch.errors + n * C; };
-  for_each_group(N, [&](auto group, int n) PE_LAMBDA {
-    score_contexts<decltype(group)::value>(window, window.output_rows + n, D, n == 0, errors(n), loss);
-  });
+  for_each_group(
+      N, [&](auto group, int n) PE_LAMBDA { score_contexts<decltype(group)::value>(window, n, D, errors(n), loss); });
   for_each_columns(D, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
     constexpr int M = decltype(registers)::value;
     constexpr bool Tail = decltype(is_tail)::value;

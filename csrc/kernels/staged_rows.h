@@ -80,6 +80,7 @@ struct WindowRows {
   Element* const* contexts;
   int64_t context_count;
   Element* const* outputs;
+  int64_t output_count;
 };
 
 template <class Element>
@@ -88,7 +89,7 @@ class StepRows;
 template <>
 class StepRows<float> {
  public:
-  StepRows(const StepScratch&, int64_t, int64_t) {}
+  StepRows(const StepScratch&, int64_t) {}
   PE_INLINE void draw_keys(const Draws&, uint64_t, int64_t) {}
   PE_INLINE WindowRows<float> open(const WindowRows<float>& rows) { return rows; }
   PE_INLINE void close(const WindowRows<float>&, int64_t) {}
@@ -97,8 +98,8 @@ class StepRows<float> {
 template <>
 class StepRows<BFloat16> {
  public:
-  StepRows(const StepScratch& scratch, int64_t N, int64_t D)
-      : scratch_(scratch), N_(N), D_(D), stride_((D + kWidest - 1) / kWidest * kWidest) {}
+  StepRows(const StepScratch& scratch, int64_t D)
+      : scratch_(scratch), D_(D), stride_((D + kWidest - 1) / kWidest * kWidest) {}
 
   // Keys of the noise of `count` <= kDrawAhead windows at positions first, first + 1, ...
   void draw_keys(const Draws& draws, uint64_t first, int64_t count) {
@@ -122,11 +123,11 @@ class StepRows<BFloat16> {
       scratch_.staged_contexts[c] = scratch_.staged + first * stride_;
       if (first == c) widen_row(rows.contexts[c], D_, row);
     }
-    for (int64_t n = 0; n < N_; ++n, row += stride_) {
+    for (int64_t n = 0; n < rows.output_count; ++n, row += stride_) {
       scratch_.staged_outputs[n] = row;
       widen_row(rows.outputs[n], D_, row);
     }
-    return {scratch_.staged_contexts, rows.context_count, scratch_.staged_outputs};
+    return {scratch_.staged_contexts, rows.context_count, scratch_.staged_outputs, rows.output_count};
   }
 
   // Rounds the rows of window w of those whose keys were drawn. A number of noise serves several rows, but neighbouring
@@ -138,7 +139,7 @@ class StepRows<BFloat16> {
     const auto round = [&](const float* staged, BFloat16* row)
                            PE_LAMBDA { round_row(staged, scratch_.noise + shift++ % kShifts * 2 * kWidth, D_, row); };
     for (int64_t c = 0; c < rows.context_count; ++c) round(scratch_.staged_contexts[c], rows.contexts[c]);
-    for (int64_t n = N_ - 1; n >= 0; --n) round(scratch_.staged_outputs[n], rows.outputs[n]);
+    for (int64_t n = rows.output_count - 1; n >= 0; --n) round(scratch_.staged_outputs[n], rows.outputs[n]);
   }
 
  private:
@@ -149,7 +150,7 @@ class StepRows<BFloat16> {
   }
 
   const StepScratch& scratch_;
-  int64_t N_, D_, stride_;
+  int64_t D_, stride_;
 };
 
 // Columns of the rows that a step sees.

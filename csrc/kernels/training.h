@@ -30,6 +30,21 @@ struct Tables {
   int64_t out_stride;
 };
 
+// The path to each word in a tree, from the root on: that of word w is starts[w] to starts[w + 1] - 1. Its nodes
+// differ, and are rows of the table of outputs.
+struct Paths {
+  const int64_t* starts;  // [V + 1], ascending
+  const int32_t* nodes;
+  const uint8_t* bits;  // 0: label 1; 1: label 0
+  int64_t first_hot;    // of this node and those after it, at most kHotNodes, a thread trains copies; see hot_nodes.h
+};
+
+constexpr int64_t kHotNodes = 64;
+
+inline size_t hot_nodes_bytes(int64_t dimensions) {
+  return static_cast<size_t>(2 * kHotNodes * (dimensions + 16)) * sizeof(float);
+}
+
 // Falls linearly from the block's first center to the one past its last.
 struct LearningRate {
   double begin;

@@ -46,12 +46,81 @@ struct StepWindow {
   float rate;
   Count N;
   Prefetch<Count, Element> prefetch;
+
+  // Of the outputs from number n on: whether the first is the center.
+  PE_INLINE bool labels(int n) const { return n == 0; }
 };
 
 // Copies whole runs of pointers, at least count.
 template <class Element>
 PE_INLINE void copy_runs(Element* const* from, int64_t count, Element** to) {
   for (int64_t i = 0; i < count; i += kRun) __builtin_memcpy(to + i, from + i, kRun * sizeof(Element*));
+}
+
+// The window around a center, as yet without outputs.
+template <class Element>
+struct CenterWindow {
+  Element* const* contexts;  // [C]
+  int64_t C;                 // 0: the rest means nothing
+  const Element* entering;   // the row of the token that enters the window kLookAhead later
+  float rate;
+};
+
+// The windows of successive centers, those of a run of at most kDrawAhead prepared together.
+template <class Element>
+class CenterWalk {
+ public:
+  PE_INLINE CenterWalk(const TokenBlock& block, const Draws& draws, const Tables<Element>& tables,
+                       const LearningRate& rate, int64_t begin, const StepScratch& scratch)
+      : block_(block),
+        draws_(draws),
+        tables_(tables),
+        scratch_(scratch),
+        W_(draws.window),
+        rate_(rate.begin),
+        slope_((rate.end - rate.begin) / static_cast<double>(block.center_end - block.center_begin)),
+        cursor_(sentence_of(block, begin)) {}
+
+  // Prepares the centers first to last - 1.
+  PE_INLINE void prepare(int64_t first, int64_t last) {
+    first_ = first;
+    radius_ = draw_radii(draws_, block_.first_position + static_cast<uint64_t>(first), last - first, scratch_.radius);
+    const int64_t from = first < W_ ? 0 : first - W_;
+    to_ = block_.tokens - last < W_ + kLookAhead ? block_.tokens : last + W_ + kLookAhead;
+    token_rows_ = reinterpret_cast<Element**>(scratch_.token_rows) + W_ - first;
+    find_rows(block_.ids + from, to_ - from, tables_.in, tables_.in_stride, token_rows_ + from);
+  }
+
+  // Of those that are prepared, in ascending order.
+  PE_INLINE CenterWindow<Element> at(int64_t center) {
+    cursor_.advance_to(center);
+    const Span span = window_span(cursor_, center, radius_[center - first_]);
+    const int64_t C = span.contexts();
+    if (C == 0) return {nullptr, 0, nullptr, 0};
+    Element** const rows = reinterpret_cast<Element**>(scratch_.context_rows);
+    copy_runs(token_rows_ + center - W_, W_, rows);
+    copy_runs(token_rows_ + center + 1, W_, rows + W_);
+    const int64_t entering = center + kLookAhead + W_;
+    return {rows + W_ - (center - span.first), C, token_rows_[entering < to_ ? entering : center],
+            static_cast<float>(rate_ + slope_ * static_cast<double>(center - block_.center_begin))};
+  }
+
+ private:
+  const TokenBlock& block_;
+  const Draws& draws_;
+  const Tables<Element>& tables_;
+  const StepScratch& scratch_;
+  const int64_t W_;
+  const double rate_, slope_;
+  SentenceCursor cursor_;
+  int64_t first_ = 0, to_ = 0;
+  const int32_t* radius_ = nullptr;
+  Element** token_rows_ = nullptr;  // of token t at [t]
+};
+
+// Tokens whose outputs are needed while the centers up to last - 1 are trained: some more are looked ahead for.
+PE_INLINE int64_t past_look_ahead(const TokenBlock& block, int64_t last) {
+  return block.tokens - last < kLookAhead ? block.tokens : last + kLookAhead;
 }
 
 // Calls step(window), which returns its number of pairs or windows, keeps its losses in `loss`, and may count on
@@ -63,33 +132,21 @@ PE_INLINE LossSum walk_windows(Count N, const TokenBlock& block, const Draws& dr
   if (begin >= end) return {0, 0};
   LossSum sum{0, 0};
   const RepeatedOutputs repeated{scratch.copies, scratch.before, N, step_columns(tables)};
-  StepRows<Element> step_rows(scratch, N, tables.dimensions);
-  const auto pointers = [](float** memory) { return reinterpret_cast<Element**>(memory); };  // to either type
-  Element **const context_rows = pointers(scratch.context_rows), **const drawn_rows = pointers(scratch.drawn_rows);
-  const int64_t W = draws.window;
-  const double slope = (rate.end - rate.begin) / static_cast<double>(block.center_end - block.center_begin);
-  SentenceCursor cursor = sentence_of(block, begin);
+  StepRows<Element> step_rows(scratch, tables.dimensions);
+  Element** const drawn_rows = reinterpret_cast<Element**>(scratch.drawn_rows);
+  CenterWalk<Element> centers(block, draws, tables, rate, begin, scratch);
   for (int64_t first = begin; first < end; first += kDrawAhead) {
     const int64_t last = end - first < kDrawAhead ? end : first + kDrawAhead;
-    const int64_t drawn = (block.tokens - last < kLookAhead ? block.tokens : last + kLookAhead) - first;
+    const int64_t drawn = past_look_ahead(block, last) - first;
     const uint64_t position = block.first_position + static_cast<uint64_t>(first);
-    const int32_t* const radius = draw_radii(draws, position, last - first, scratch.radius);
+    centers.prepare(first, last);
     draw_outputs(draws, position, drawn, block.ids + first, scratch.lanes, scratch.outputs, scratch.repeated);
     find_rows(scratch.outputs, drawn * N, tables.out, tables.out_stride, drawn_rows);
     step_rows.draw_keys(draws, position, last - first);
-    const int64_t from = first < W ? 0 : first - W;
-    const int64_t to = block.tokens - last < W + kLookAhead ? block.tokens : last + W + kLookAhead;
-    Element** const token_rows = pointers(scratch.token_rows) + W - first;  // of token t at [t]
-    find_rows(block.ids + from, to - from, tables.in, tables.in_stride, token_rows + from);
-    for (int64_t center = first; center < last; ++center) {
-      cursor.advance_to(center);
-      const int64_t w = center - first;
-      const Span span = window_span(cursor, center, radius[w]);
-      const int64_t C = span.contexts();
-      if (C == 0) continue;
-      copy_runs(token_rows + center - W, W, context_rows);
-      copy_runs(token_rows + center + 1, W, context_rows + W);
-      const WindowRows<Element> lying{context_rows + W - (center - span.first), C, drawn_rows + w * N};
+    for (int64_t w = 0; w < last - first; ++w) {
+      const CenterWindow<Element> center = centers.at(first + w);
+      if (center.C == 0) continue;
+      const WindowRows<Element> lying{center.contexts, center.C, drawn_rows + w * N, N};
       const WindowRows<float> rows = step_rows.open(lying);
       float* const* output_rows = rows.outputs;
       if (scratch.repeated[w]) {
@@ -97,10 +154,10 @@ PE_INLINE LossSum walk_windows(Count N, const TokenBlock& block, const Draws& dr
         repeated.redirect(scratch.outputs + w * N, scratch.output_rows);
         output_rows = scratch.output_rows;
       }
-      const int64_t entering = center + kLookAhead + W, ahead = w + kLookAhead < drawn ? w + kLookAhead : w;
-      const Prefetch<Count, Element> prefetch{token_rows[entering < to ? entering : center], drawn_rows + ahead * N, N};
-      const float lr = static_cast<float>(rate.begin + slope * static_cast<double>(center - block.center_begin));
-      const int64_t pairs = step(StepWindow<Count, Element>{rows.contexts, C, output_rows, lr, N, prefetch});
+      const int64_t ahead = w + kLookAhead < drawn ? w + kLookAhead : w;
+      const Prefetch<Count, Element> prefetch{center.entering, drawn_rows + ahead * N, N};
+      const int64_t pairs =
+          step(StepWindow<Count, Element>{rows.contexts, center.C, output_rows, center.rate, N, prefetch});
       if (scratch.repeated[w]) {
         sum.loss -= repeated.merge(scratch.outputs + w * N, scratch.output_rows) * static_cast<double>(pairs);
       }

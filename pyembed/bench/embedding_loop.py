@@ -81,5 +81,5 @@ def first_block(
     ids, starts = torch.from_numpy(kept.ids), torch.from_numpy(kept.sentence_starts)
     block = TokenBlock(ids, starts, kept.first_position, kept.center_begin, kept.center_end)
     table = torch.from_numpy(alias_table(counts, config.ns_exponent))
-    draws = Draws(table, config.window, config.negative, seed=config.seed, epoch=0, sharing=config.sharing)
+    draws = Draws(table, config.window, config.negative, config.seed, 0, config.sharing, config.shrink_windows)
     return block, draws, kept.end - kept.begin

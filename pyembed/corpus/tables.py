@@ -30,13 +30,15 @@ def keep_thresholds(counts: npt.NDArray[np.int64], sample: float) -> npt.NDArray
 def frequent_words(
     counts: npt.NDArray[np.int64], keep_threshold: npt.NDArray[np.uint32], share: float = FREQUENT
 ) -> int:
-    """How many words make up more than `share` of the kept tokens each.
+    """The id after the last of the words that make up more than `share` of the kept tokens each; 0 if none does.
 
-    counts: int64[V], descending; keep_threshold: uint32[V]. Subsampling keeps the order, so they are ids 0 to the
-    result - 1. A training kernel of a GPU does not hold their rows for longer than a window.
+    counts: int64[V]; keep_threshold: uint32[V]. A training kernel of a GPU holds no row before that id for longer than
+    a window. Subsampling keeps the order of counts, so where these descend all ids before it are frequent; where words
+    stand in another order the rare ones among them are but trained more slowly.
     """
     kept = counts * (keep_threshold + 1.0)
-    return int(np.count_nonzero(kept > share * kept.sum()))
+    frequent = np.flatnonzero(kept > share * kept.sum())
+    return int(frequent[-1]) + 1 if len(frequent) else 0
 
 
 def alias_table(counts: npt.NDArray[np.int64] | npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.int32]:

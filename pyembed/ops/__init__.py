@@ -11,6 +11,7 @@ from pyembed.ops.calls import cbow_loss, cbow_step_, draw_windows, keep_tokens, 
 from pyembed.ops.fused import deliver, deliver_when_run, new_address
 from pyembed.ops.machine import MachineError, Status, is_native, kernel, require_machine, status
 from pyembed.ops.pair_calls import draw_negatives, pair_loss, pair_step_
+from pyembed.ops.path_calls import cbow_hs_step_, skipgram_hs_step_
 from pyembed.ops.row_calls import (
     lookup,
     update_rows_adagrad_,
@@ -23,6 +24,7 @@ from pyembed.ops.row_calls import (
 __all__ = [
     "MachineError",
     "Status",
+    "cbow_hs_step_",
     "cbow_loss",
     "cbow_step_",
     "deliver",
@@ -37,6 +39,7 @@ __all__ = [
     "pair_loss",
     "pair_step_",
     "require_machine",
+    "skipgram_hs_step_",
     "skipgram_loss",
     "skipgram_step_",
     "status",

@@ -25,6 +25,7 @@ def _arguments(block: TokenBlock, draws: Draws) -> tuple[Any, ...]:
         draws.sharing,
         draws.seed,
         draws.epoch,
+        draws.shrink_windows,
     )
 
 

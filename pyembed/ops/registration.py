@@ -16,11 +16,19 @@ from pyembed.reference import PER_PAIR
 
 _STREAM = (
     "Tensor ids, Tensor sentence_starts, Tensor alias_table, SymInt first_position, SymInt center_begin,"
-    " SymInt center_end, int window, int negative, int sharing, SymInt seed, SymInt epoch"
+    " SymInt center_end, int window, int negative, int sharing, SymInt seed, SymInt epoch,"
+    " bool shrink_windows"
 )
 _TABLES = "Tensor in_vectors, Tensor out_vectors"
 _TABLES_IN_PLACE = "Tensor(a!) in_vectors, Tensor(b!) out_vectors"
 _PAIRS = "Tensor in_ids, Tensor out_ids"
+_NODES_IN_PLACE = "Tensor(a!) in_vectors, Tensor(b!) node_vectors"
+_PATH_STREAM = (
+    "Tensor ids, Tensor sentence_starts, Tensor path_starts, Tensor path_nodes, Tensor path_bits,"
+    " SymInt first_position, SymInt center_begin, SymInt center_end, int window, SymInt seed, SymInt epoch,"
+    " bool shrink_windows"
+)
+_PATH_RATE = "float lr_begin, float lr_end, int threads"
 _RATE = "float lr_begin, float lr_end, int threads, str write_back, int frequent"
 _WEIGHT = "Tensor(a!) weight"
 _GIVEN = "Tensor ids, Tensor grad, Tensor? bags, Tensor? factors, Tensor? frozen, float scale, float clip_norm"
@@ -35,6 +43,8 @@ SCHEMAS = {
     "cbow_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, bool mean, bool exact_gradient, {_RATE}) -> Tensor",
     "cbow_loss": f"({_TABLES}, {_STREAM}, bool mean) -> Tensor",
     "cbow_loss_backward": f"(Tensor grad, {_TABLES}, {_STREAM}, bool mean) -> (Tensor, Tensor)",
+    "skipgram_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, {_PATH_RATE}) -> Tensor",
+    "cbow_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, bool mean, bool exact_gradient, {_PATH_RATE}) -> Tensor",
     "keep_tokens": "(Tensor ids, Tensor sentence_starts, Tensor keep_threshold, SymInt first_position, SymInt seed,"
     " SymInt epoch) -> (Tensor, Tensor)",
     "draw_negatives": "(Tensor alias_table, SymInt first_position, SymInt count, int negative, SymInt seed,"
@@ -86,7 +96,7 @@ def _default(name: str) -> Callable[..., Any]:
 
 
 def _fake_draw_windows(ids: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-    _, _, _, center_begin, center_end, window, negative, sharing, _, _ = rest
+    _, _, _, center_begin, center_end, window, negative, sharing, _, _, _ = rest
     count = center_end - center_begin
     contexts = (2 * window,) if sharing == PER_PAIR else ()
     return ids.new_empty(count), ids.new_empty(count, *contexts, 1 + negative)
@@ -184,6 +194,8 @@ for _model in ("skipgram", "cbow", "pair"):
     torch.library.register_fake(f"pyembed::{_model}_loss", _fake_loss)
     torch.library.register_fake(f"pyembed::{_model}_loss_backward", _fake_backward)
     register_autograd("pyembed", _model)
+for _model in ("skipgram", "cbow"):
+    torch.library.register_fake(f"pyembed::{_model}_hs_step_", _fake_step)
 torch.library.register_fake("pyembed::lookup", _fake_lookup)
 register_lookup_autograd("pyembed")
 for _name in SCHEMAS:

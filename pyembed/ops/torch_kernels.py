@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,8 +10,10 @@ import torch
 from torch import Tensor
 
 from pyembed import reference
-from pyembed.ops.checks import require, require_ids
+from pyembed.ops.checks import check_key, checked_block, require, require_ids
+from pyembed.ops.one_thread import one_thread
 from pyembed.ops.pair_kernels import pair_loss, pair_loss_backward, pair_step_
+from pyembed.ops.path_kernels import cbow_hs_step_, skipgram_hs_step_
 from pyembed.ops.row_kernels import (
     lookup,
     update_rows_adagrad_,
@@ -39,42 +40,24 @@ def _stream(
     sharing: int,
     seed: int,
     epoch: int,
+    shrink_windows: bool,
 ) -> tuple[TokenBlock, Draws]:
     """The flat arguments as records, checked as the extension checks them."""
-    starts = sentence_starts
-    require(ids.dtype == torch.int32 and ids.dim() == 1, "ids: expected int32[T]")
-    require(starts.dtype == torch.int64 and starts.dim() == 1, "sentence_starts: expected int64[S + 1]")
     require(
         alias_table.dtype == torch.int32 and alias_table.dim() == 2 and alias_table.shape[1] == 2,
         "alias_table: expected int32[V, 2]",
     )
-    T, V = ids.numel(), alias_table.shape[0]
+    V = alias_table.shape[0]
     require(V >= 1, "alias_table: expected 1 to 2^31 - 1 rows, got 0")
-    require(
-        starts.numel() > 0 and bool(starts[0] == 0) and bool(starts[-1] == T),
-        f"sentence_starts: expected to begin with 0 and to end with T = {T}",
-    )
-    require(bool((starts.diff() >= 0).all()), "sentence_starts: expected to ascend")
-    require_ids("ids", ids, V)
+    block = checked_block(ids, sentence_starts, V, first_position, center_begin, center_end)
     require(
         bool(((alias_table[:, 1] >= 0) & (alias_table[:, 1] < V)).all()), f"alias_table: expected aliases 0 to {V - 1}"
-    )
-    require(
-        0 <= center_begin <= center_end <= T,
-        f"centers: expected 0 <= center_begin <= center_end <= {T}, got {center_begin} and {center_end}",
     )
     require(1 <= window <= 1000, f"window: expected 1 to 1000, got {window}")
     require(1 <= negative <= 1000, f"negative: expected 1 to 1000, got {negative}")
     require(0 <= sharing <= 64, f"sharing: expected 0 to 64, got {sharing}")
-    _check_key(first_position, seed, epoch)
-    block = TokenBlock(ids, sentence_starts, first_position, center_begin, center_end)
-    return block, Draws(alias_table, window, negative, seed, epoch, sharing)
-
-
-def _check_key(first_position: int, seed: int, epoch: int) -> None:
-    require(first_position >= 0, f"first_position: expected >= 0, got {first_position}")
-    require(seed >= 0, f"seed: expected 0 to 2^63 - 1, got {seed}")
-    require(0 <= epoch < 2**32, f"epoch: expected 0 to 2^32 - 1, got {epoch}")
+    check_key(first_position, seed, epoch)
+    return block, Draws(alias_table, window, negative, seed, epoch, sharing, shrink_windows)
 
 
 def _cbow_stream(*stream: Any) -> tuple[TokenBlock, Draws]:
@@ -104,7 +87,7 @@ def _check_tables(in_vectors: Tensor, out_vectors: Tensor, draws: Draws) -> None
 def draw_windows(*stream: Any) -> tuple[Tensor, Tensor]:
     block, draws = _stream(*stream)
     positions = block.first_position + torch.arange(block.center_begin, block.center_end, device=block.ids.device)
-    radius = reference.window_radius(positions, draws.window, draws.seed, draws.epoch)
+    radius = reference.window_radius(positions, draws.window, draws.seed, draws.epoch, draws.shrink_windows)
     centers = block.ids[block.center_begin : block.center_end]
     contexts = torch.zeros_like(positions)
     if draws.sharing == PER_PAIR:
@@ -131,7 +114,7 @@ def _check_keep(
     starts = sentence_starts
     require(starts.dtype == torch.int64 and starts.dim() == 1, "sentence_starts: expected int64[m]")
     require(keep_threshold.dtype == torch.int32 and keep_threshold.dim() == 1, "keep_threshold: expected int32[V]")
-    _check_key(first_position, seed, epoch)
+    check_key(first_position, seed, epoch)
     require_ids("ids", ids, len(keep_threshold))
     before = torch.cat([starts.new_full((1,), first_position), starts])[:-1]
     bad = ((starts < before) | (starts < first_position) | (starts >= first_position + len(ids))).nonzero()
@@ -153,7 +136,7 @@ def draw_negatives(
         torch.empty(0, dtype=torch.int32, device=device),
         torch.zeros(1, dtype=torch.int64, device=device),
     )
-    _stream(no_ids, no_sentences, alias_table, first_position, 0, 0, 1, negative, PER_WINDOW, seed, epoch)
+    _stream(no_ids, no_sentences, alias_table, first_position, 0, 0, 1, negative, PER_WINDOW, seed, epoch, True)
     positions = first_position + torch.arange(count, device=device)
     return reference.negative_ids(positions, alias_table, negative, seed, epoch).int()
 
@@ -163,24 +146,14 @@ def _step(
 ) -> Tensor:
     block, draws = stream
     _check_tables(*tables, draws)
-    with _one_thread():
+    with one_thread():
         return reference.step_(gradient_of, *tables, block, draws, *lr, batch=_batch_size(draws))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """A batch is a millisecond of work in a dozen operations: more threads would wait for one another at each."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _batch_size(draws: Draws) -> int:
     """Fewer windows at a time where the vocabulary is so small that most of a batch's updates would meet in one row."""
-    pairs = 1 + draws.window if draws.sharing == PER_PAIR else 1  # the mean window's
+    contexts = 1 + draws.window if draws.shrink_windows else 2 * draws.window  # the mean window's
+    pairs = contexts if draws.sharing == PER_PAIR else 1
     return max(1, min(pairs * WINDOWS_PER_BATCH, draws.alias_table.shape[0] // 4))
 
 
@@ -197,7 +170,7 @@ def _loss(
 
 
 def skipgram_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
-    *stream, lr_begin, lr_end, _threads, _write_back, _frequent = rest  # see _one_thread
+    *stream, lr_begin, lr_end, _threads, _write_back, _frequent = rest  # see one_thread
     return _step(reference.skipgram_gradient, (in_vectors, out_vectors), _stream(*stream), (lr_begin, lr_end))
 
 
@@ -250,6 +223,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
         cbow_step_,
         cbow_loss,
         cbow_loss_backward,
+        skipgram_hs_step_,
+        cbow_hs_step_,
         lookup,
         update_rows_sgd_,
         update_rows_momentum_,

@@ -30,10 +30,12 @@ class Case:
     window: int = 5
     negative: int = 5
     sharing: int = PER_WINDOW
+    shrink_windows: bool = True
 
     def __str__(self) -> str:
         whose = {PER_PAIR: "pair", PER_WINDOW: "window"}.get(self.sharing, f"pool of {self.sharing}")
-        return f"{self.model} D={self.dimensions} window={self.window} K={self.negative} per {whose}"
+        fixed = "" if self.shrink_windows else " fixed"
+        return f"{self.model} D={self.dimensions} window={self.window}{fixed} K={self.negative} per {whose}"
 
     @property
     def gradient_of(self) -> GradientOf:
@@ -67,12 +69,13 @@ def cases() -> Iterator[Case]:
         yield from (Case(model, window=window) for window in (1, 10))
         yield from (Case(model, negative=negative) for negative in (1, 12))
         yield from (Case(model, sharing=sharing) for sharing in (PER_PAIR, 4))
+        yield Case(model, shrink_windows=False)
 
 
 def draws_of(case: Case, vocabulary: int) -> Draws:
     """The noise distribution is that of counts 1, 2, 3, ..."""
     table = torch.from_numpy(alias_table(np.arange(1, vocabulary + 1), 0.75))
-    return Draws(table, case.window, case.negative, seed=1, epoch=3, sharing=case.sharing)
+    return Draws(table, case.window, case.negative, 1, 3, case.sharing, case.shrink_windows)
 
 
 def block_of(sentences: Sequence[Sequence[int]], *, first_position: int = _PAST_32_BITS) -> TokenBlock:

@@ -35,6 +35,7 @@ class Setting:
     negative: int = 5
     sharing: int = 1
     """reference.py section 3.1."""
+    shrink_windows: bool = True
     table_dtype: TableDtype = "float32"
     write_back: WriteBack = "add"
     sentence: int | None = None
@@ -55,6 +56,7 @@ class Setting:
             window=config.window,
             negative=config.negative,
             sharing=config.sharing,
+            shrink_windows=config.shrink_windows,
             table_dtype=config.table_dtype,
             write_back=config.write_back,
             sentence=sentence,
@@ -81,9 +83,14 @@ class Setting:
         return self.contexts if self.sharing == PER_PAIR and self.model == "skipgram" else 1.0
 
     @property
+    def radii(self) -> range:
+        """Of windows, each as likely as another."""
+        return range(1 if self.shrink_windows else self.window, self.window + 1)
+
+    @property
     def contexts(self) -> float:
         """Mean number of contexts: radius and place in the sentence are uniform."""
-        radii = range(1, self.window + 1)
+        radii = self.radii
         if self.sentence is None:
             return 2 * sum(radii) / len(radii)
         places = range(self.sentence)
@@ -211,8 +218,7 @@ def _cached_rows(setting: Setting) -> float:
 
 def _context_tiles(setting: Setting) -> float:
     """Mean number of tiles of contexts; the ends of sentences are left out of account."""
-    radii = range(1, setting.window + 1)
-    return sum(-(-2 * radius // _TILE_CONTEXTS) for radius in radii) / len(radii)
+    return sum(-(-2 * radius // _TILE_CONTEXTS) for radius in setting.radii) / len(setting.radii)
 
 
 def _output_tiles(setting: Setting) -> int:

@@ -76,12 +76,13 @@ def words_per_second(config: TrainConfig, device: str) -> float:
     block, draws = words.block(config, tokens)
     on_device = block_on(block, device), draws_on(draws, device)
     tables = new_tables(_WORDS, replace(config, device=device))
+    in_padded, out_padded = tables.padded
     step = ops.skipgram_step_ if config.model == "skipgram" else ops.cbow_step_
 
     def timed() -> float:
         started = perf_counter()
-        both = tables.in_padded, tables.out_padded
-        total = step(*both, *on_device, 0.01, 0.01, threads=0, write_back=config.write_back, frequent=words.frequent)
+        both, rates = (in_padded, out_padded), (0.01, 0.01)
+        total = step(*both, *on_device, *rates, threads=0, write_back=config.write_back, frequent=words.frequent)
         total.tolist()  # waits for the device
         return perf_counter() - started
 
@@ -113,4 +114,5 @@ class _Words(NamedTuple):
         starts[-1] = tokens
         table = torch.from_numpy(alias_table(self.counts, config.ns_exponent))
         block = TokenBlock(torch.from_numpy(ids.astype(np.int32)), starts, 0, 0, tokens)
-        return block, Draws(table, config.window, config.negative, config.seed, epoch=0, sharing=config.sharing)
+        negatives = (config.negative, config.seed, 0, config.sharing)
+        return block, Draws(table, config.window, *negatives, config.shrink_windows)

@@ -79,6 +79,7 @@ inline void check_loss(const LossSum& found, const LossSum& expected) {
 // What a kernel may be asked to draw.
 struct Shape {
   int window, negative, sharing;
+  bool shrink_windows = true;
 };
 
 // A block of random tokens with its noise table.
@@ -97,7 +98,8 @@ struct Case {
               shape.negative,
               shape.sharing,
               random(),
-              static_cast<uint32_t>(random() % 100)},
+              static_cast<uint32_t>(random() % 100),
+              shape.shrink_windows},
         block(corpus.block(margin, tokens - margin, first_position)) {}
 };
 

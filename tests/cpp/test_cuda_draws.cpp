@@ -15,7 +15,8 @@ constexpr int32_t kUnwritten = -77;
 
 void test_windows_are_drawn_bit_for_bit() {
   std::mt19937 random(41);
-  for (const Shape& shape : std::vector<Shape>{{1, 1, 1}, {10, 20, 1}, {5, 5, 7}, {4, 3, kPerPair}, {7, 8, 1000}}) {
+  for (const Shape& shape :
+       std::vector<Shape>{{1, 1, 1}, {10, 20, 1}, {5, 5, 7}, {4, 3, kPerPair}, {7, 8, 1000}, {6, 2, 1, false}}) {
     for (const uint32_t V : {1u, 3u, 5000u}) {
       for (const uint64_t first : {uint64_t{0}, (uint64_t{1} << 32) - 100, (uint64_t{1} << 40) - 99}) {
         const Case example(shape, V, 300, 5, first, random);

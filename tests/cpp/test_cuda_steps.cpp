@@ -40,10 +40,12 @@ void test_steps_equal_the_exact_kernel_for_every_shape() {
       const uint32_t vocabularies[] = {3, 12, 2000};
       const uint64_t first_positions[] = {0, (uint64_t{1} << 32) - 20, (uint64_t{1} << 40) - 20, 13};
       const int64_t tokens = D < 200 ? 75 : 30;
-      const Case example(shapes[i], vocabularies[turn % 3], tokens, static_cast<int64_t>(turn % 2) * 9,
+      Shape shape = shapes[i];
+      shape.shrink_windows = turn % 5 != 2;
+      const Case example(shape, vocabularies[turn % 3], tokens, static_cast<int64_t>(turn % 2) * 9,
                          first_positions[turn % 4], random);
       const std::vector<Model> models = all_models();
-      if (shapes[i].sharing == kPerPair) {
+      if (shape.sharing == kPerPair) {
         check_both_kernels(models[0], example, D, random);
       } else if (quick) {
         check_both_kernels(models[turn % 3 == 0 ? 1 + turn % 4 % 3 : 0], example, D, random);
@@ -58,7 +60,7 @@ void test_steps_equal_the_exact_kernel_for_every_shape() {
 // What the fast kernel's memory just holds, and what it no longer does.
 void test_the_largest_shapes() {
   std::mt19937 random(32);
-  for (const Shape& shape : std::vector<Shape>{{15, 30, 1}, {15, 30, 6}, {16, 5, 1}, {3, 31, 4}}) {
+  for (const Shape& shape : std::vector<Shape>{{15, 30, 1, false}, {15, 30, 6}, {16, 5, 1}, {3, 31, 4}}) {
     for (const int64_t D : {8, 512}) {
       const Case example(shape, 100, 50, 0, 3, random);
       check_both_kernels(all_models()[0], example, D, random);
@@ -237,7 +239,7 @@ void test_gradients_equal_those_of_the_exact_kernel() {
   std::mt19937 random(39);
   size_t turn = 0;
   for (const int64_t D : {1, 31, 128}) {
-    for (const Shape& shape : std::vector<Shape>{{1, 1, 1}, {5, 5, 1}, {3, 4, 6}, {4, 3, kPerPair}}) {
+    for (const Shape& shape : std::vector<Shape>{{1, 1, 1}, {5, 5, 1}, {5, 5, 1, false}, {3, 4, 6}, {4, 3, kPerPair}}) {
       for (const uint32_t V : {3u, 200u}) {
         const Case example(shape, V, 60, 4, 9, random);
         const Model model = all_models()[shape.sharing == kPerPair ? 0 : turn % 4];

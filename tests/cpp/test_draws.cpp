@@ -93,7 +93,8 @@ void test_every_instruction_set_draws_the_same_bits(const CpuKernels& kernels) {
       const uint32_t vocabulary = repeats ? tiny : kLargest;
       const int window = 1 + static_cast<int>(count % 10), negative = 1 + static_cast<int>(random() % 20);
       const uint64_t seed = random() | static_cast<uint64_t>(random()) << 31;
-      const Draws draws{table.data(), vocabulary, window, negative, kPerWindow, seed, static_cast<uint32_t>(random())};
+      const Draws draws{table.data(),  vocabulary, window, negative, kPerWindow, seed, static_cast<uint32_t>(random()),
+                        count % 4 != 0};
       std::vector<int32_t> centers(static_cast<size_t>(count));
       for (int32_t& center : centers) center = static_cast<int32_t>(random() % vocabulary);
       check_windows(kernels, draws, near - 8 + random() % 16, count, centers);

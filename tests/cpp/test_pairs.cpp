@@ -130,8 +130,8 @@ void test_an_exact_step_equals_plain_loops_for_every_shape() {
         auto expected = before;
         const double loss = plain_step(batch, 0, pairs, before, expected);
         for (const CpuKernels* kernels : cpu_variants()) {
-          check_exact(kernels->pairs, batch, tables, expected, loss, random);
-          check_exact(kernels->double_pairs, batch, tables, expected, loss, random);
+          check_exact(kernels->by_id.pairs, batch, tables, expected, loss, random);
+          check_exact(kernels->by_id.double_pairs, batch, tables, expected, loss, random);
         }
       }
     }
@@ -174,8 +174,8 @@ void test_pairs_in_turn_equal_plain_loops() {
           found.in.check_padding();
           found.out.check_padding();
         };
-        check(kernels->pairs, float{});
-        check(kernels->double_pairs, double{});
+        check(kernels->by_id.pairs, float{});
+        check(kernels->by_id.double_pairs, double{});
       }
     }
   }

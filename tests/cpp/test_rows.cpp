@@ -79,10 +79,10 @@ void store(float& element, double value) { element = static_cast<float>(value); 
 void store(Float16& element, double value) { element = nearest_float16(static_cast<float>(value)); }
 void store(BFloat16& element, double value) { element = round_stochastically(static_cast<float>(value), 0); }
 
-const RowKernels<double>& kernels_of(const CpuKernels& kernels, double) { return kernels.double_rows; }
-const RowKernels<float>& kernels_of(const CpuKernels& kernels, float) { return kernels.rows; }
-const RowKernels<Float16>& kernels_of(const CpuKernels& kernels, Float16) { return kernels.float16_rows; }
-const RowKernels<BFloat16>& kernels_of(const CpuKernels& kernels, BFloat16) { return kernels.bfloat16_rows; }
+const RowKernels<double>& kernels_of(const CpuKernels& kernels, double) { return kernels.by_id.double_rows; }
+const RowKernels<float>& kernels_of(const CpuKernels& kernels, float) { return kernels.by_id.rows; }
+const RowKernels<Float16>& kernels_of(const CpuKernels& kernels, Float16) { return kernels.by_id.float16_rows; }
+const RowKernels<BFloat16>& kernels_of(const CpuKernels& kernels, BFloat16) { return kernels.by_id.bfloat16_rows; }
 
 double tolerance_of(double) { return 1e-10; }
 double tolerance_of(float) { return 1e-4; }

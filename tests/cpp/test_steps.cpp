@@ -53,7 +53,8 @@ void test_steps_equal_the_exact_kernel_for_every_shape() {
       const uint32_t V = 2 * static_cast<uint32_t>(window) + 1 + static_cast<uint32_t>(random() % 400);
       const Corpus corpus(cycling_ids(120, V), random);
       const std::vector<uint32_t> alias_table = random_alias_table(V, random);
-      const Draws draws{alias_table.data(), V, window, K, kPerWindow, random(), static_cast<uint32_t>(random())};
+      const Draws draws{alias_table.data(), V, window, K, kPerWindow, random(), static_cast<uint32_t>(random()),
+                        turn % 4 != 0};
       const int64_t margin = static_cast<int64_t>(turn % 3) * 9;  // tokens that are contexts only
       const uint64_t first_positions[] = {0, (uint64_t{1} << 32) - 50, (uint64_t{1} << 40) - 50};
       const TokenBlock block = corpus.block(margin, 120 - margin, first_positions[turn % 3]);

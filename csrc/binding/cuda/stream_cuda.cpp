@@ -71,10 +71,11 @@ std::tuple<Tensor, Tensor> gradients(const WindowArguments& arguments, const Ten
 
 Tensor skipgram_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                       int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window,
-                      int64_t negative, int64_t sharing, int64_t seed, int64_t epoch, double lr_begin, double lr_end,
-                      int64_t threads, const std::string& write_back, int64_t frequent) {
+                      int64_t negative, int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows,
+                      double lr_begin, double lr_end, int64_t threads, const std::string& write_back,
+                      int64_t frequent) {
   const DeviceWindows arguments(in_vectors, "in_vectors", ids, sentence_starts, alias_table, first_position,
-                                center_begin, center_end, window, negative, sharing, seed, epoch);
+                                center_begin, center_end, window, negative, sharing, seed, epoch, shrink_windows);
   const LaunchOptions options = launch_options(arguments, threads, write_back, frequent);
   return step(arguments, in_vectors, out_vectors, [&](const auto& tables, double* total) {
     return launch_skipgram_step(arguments.block, arguments.draws, tables, {lr_begin, lr_end}, options, total);
@@ -89,18 +90,19 @@ auto skipgram_gradient(const DeviceWindows& arguments) {
 
 Tensor skipgram_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                      int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                     int64_t sharing, int64_t seed, int64_t epoch) {
+                     int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows) {
   const DeviceWindows arguments(in_vectors, "in_vectors", ids, sentence_starts, alias_table, first_position,
-                                center_begin, center_end, window, negative, sharing, seed, epoch);
+                                center_begin, center_end, window, negative, sharing, seed, epoch, shrink_windows);
   return loss(arguments, in_vectors, out_vectors, skipgram_gradient(arguments));
 }
 
 std::tuple<Tensor, Tensor> skipgram_loss_backward(Tensor grad, Tensor in_vectors, Tensor out_vectors, Tensor ids,
                                                   Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                                   int64_t center_begin, int64_t center_end, int64_t window,
-                                                  int64_t negative, int64_t sharing, int64_t seed, int64_t epoch) {
+                                                  int64_t negative, int64_t sharing, int64_t seed, int64_t epoch,
+                                                  bool shrink_windows) {
   const DeviceWindows arguments(in_vectors, "in_vectors", ids, sentence_starts, alias_table, first_position,
-                                center_begin, center_end, window, negative, sharing, seed, epoch);
+                                center_begin, center_end, window, negative, sharing, seed, epoch, shrink_windows);
   return gradients(arguments, grad, in_vectors, out_vectors, skipgram_gradient(arguments));
 }
 
@@ -108,10 +110,11 @@ std::tuple<Tensor, Tensor> skipgram_loss_backward(Tensor grad, Tensor in_vectors
 
 Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                   int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                  int64_t sharing, int64_t seed, int64_t epoch, bool mean, bool exact_gradient, double lr_begin,
-                  double lr_end, int64_t threads, const std::string& write_back, int64_t frequent) {
+                  int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows, bool mean, bool exact_gradient,
+                  double lr_begin, double lr_end, int64_t threads, const std::string& write_back, int64_t frequent) {
   const DeviceWindows arguments(in_vectors, "in_vectors", ids, sentence_starts, alias_table, first_position,
-                                center_begin, center_end, window, negative, one_pair_a_window(sharing), seed, epoch);
+                                center_begin, center_end, window, negative, one_pair_a_window(sharing), seed, epoch,
+                                shrink_windows);
   const CbowOptions cbow{mean, exact_gradient};
   const LaunchOptions options = launch_options(arguments, threads, write_back, frequent);
   return step(arguments, in_vectors, out_vectors, [&](const auto& tables, double* total) {
@@ -128,9 +131,10 @@ auto cbow_gradient(const DeviceWindows& arguments, bool mean) {
 
 Tensor cbow_loss(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                  int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                 int64_t sharing, int64_t seed, int64_t epoch, bool mean) {
+                 int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows, bool mean) {
   const DeviceWindows arguments(in_vectors, "in_vectors", ids, sentence_starts, alias_table, first_position,
-                                center_begin, center_end, window, negative, one_pair_a_window(sharing), seed, epoch);
+                                center_begin, center_end, window, negative, one_pair_a_window(sharing), seed, epoch,
+                                shrink_windows);
   return loss(arguments, in_vectors, out_vectors, cbow_gradient(arguments, mean));
 }
 
@@ -138,9 +142,10 @@ std::tuple<Tensor, Tensor> cbow_loss_backward(Tensor grad, Tensor in_vectors, Te
                                               Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                               int64_t center_begin, int64_t center_end, int64_t window,
                                               int64_t negative, int64_t sharing, int64_t seed, int64_t epoch,
-                                              bool mean) {
+                                              bool shrink_windows, bool mean) {
   const DeviceWindows arguments(in_vectors, "in_vectors", ids, sentence_starts, alias_table, first_position,
-                                center_begin, center_end, window, negative, one_pair_a_window(sharing), seed, epoch);
+                                center_begin, center_end, window, negative, one_pair_a_window(sharing), seed, epoch,
+                                shrink_windows);
   return gradients(arguments, grad, in_vectors, out_vectors, cbow_gradient(arguments, mean));
 }
 
@@ -149,9 +154,9 @@ std::tuple<Tensor, Tensor> cbow_loss_backward(Tensor grad, Tensor in_vectors, Te
 // radius int32[B], outputs int32[B, 1 + K], or [B, 2W, 1 + K] where every pair has its own negatives
 std::tuple<Tensor, Tensor> draw_windows(Tensor ids, Tensor sentence_starts, Tensor alias_table, int64_t first_position,
                                         int64_t center_begin, int64_t center_end, int64_t window, int64_t negative,
-                                        int64_t sharing, int64_t seed, int64_t epoch) {
+                                        int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows) {
   const DeviceWindows arguments(ids, "ids", ids, sentence_starts, alias_table, first_position, center_begin, center_end,
-                                window, negative, sharing, seed, epoch);
+                                window, negative, sharing, seed, epoch, shrink_windows);
   const int64_t count = center_end - center_begin;
   Tensor radius = torch::stable::new_empty(ids, {count});
   Tensor outputs = sharing == kPerPair ? torch::stable::new_empty(ids, {count, 2 * window, 1 + negative})
@@ -168,7 +173,7 @@ Tensor draw_negatives(Tensor alias_table, int64_t first_position, int64_t count,
   const Tensor no_ids = torch::stable::new_empty(alias_table, {0}, ScalarType::Int);
   const Tensor no_sentences = torch::stable::new_zeros(alias_table, {1}, ScalarType::Long);
   const DeviceWindows arguments(alias_table, "alias_table", no_ids, no_sentences, alias_table, first_position, 0, 0, 1,
-                                negative, kPerWindow, seed, epoch);
+                                negative, kPerWindow, seed, epoch, true);
   Tensor ids = torch::stable::new_empty(alias_table, {count, negative});
   require_success(launch_draw_negatives(arguments.draws, static_cast<uint64_t>(first_position), count,
                                         ids.mutable_data_ptr<int32_t>(), arguments.stream()));

@@ -28,6 +28,7 @@ def train(job: Job) -> Outcome:
         sg=int(training.model == "skipgram"),
         vector_size=training.vector_size,
         window=training.window,
+        shrink_windows=training.shrink_windows,
         negative=training.negative,
         ns_exponent=training.ns_exponent,
         sample=training.sample,

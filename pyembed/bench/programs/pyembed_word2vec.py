@@ -6,6 +6,7 @@ import time
 
 from pyembed._version import __version__
 from pyembed.bench.job import Job, Outcome
+from pyembed.config import CorpusConfig
 
 INSTALL = "this is it"
 NOTE = ""
@@ -19,7 +20,8 @@ def installed() -> str | None:
 def train(job: Job) -> Outcome:
     from pyembed.models import Word2Vec  # imports torch
 
-    model = Word2Vec(training=job.training, min_count=job.min_count).fit_files([job.corpus], progress=False)
+    model = Word2Vec.from_configs(job.training, CorpusConfig(min_count=job.min_count))
+    model.fit_files([job.corpus], progress=False)
     started = time.perf_counter()
     model.wv.save(job.output)
     stages = {**model.report.stages, "save": time.perf_counter() - started}
