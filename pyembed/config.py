@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
@@ -45,6 +45,14 @@ def _require_choice(name: str, value: object, kind: Any) -> None:
     _require(value in choices, name, "one of " + ", ".join(choices), value)
 
 
+def _make_plain(config: CorpusConfig | TrainConfig) -> None:
+    """numpy's numbers become Python's, which JSON can hold."""
+    for field in fields(config):
+        value: object = getattr(config, field.name)
+        if not isinstance(value, bool) and isinstance(value, Real):
+            object.__setattr__(config, field.name, int(value) if isinstance(value, Integral) else float(value))
+
+
 def _is_number(value: object) -> bool:
     return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
@@ -75,6 +83,7 @@ class CorpusConfig:
         _require_int("min_count", self.min_count, 1)
         if self.max_final_vocab is not None:
             _require_int("max_final_vocab", self.max_final_vocab, 1)
+        _make_plain(self)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -82,7 +91,9 @@ class CorpusConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The hyper-parameters of skip-gram and CBOW with negative sampling (Mikolov et al. 2013, arXiv:1310.4546).
+    """The hyper-parameters of skip-gram and CBOW with negative sampling, hierarchical softmax, or both.
+
+    Mikolov et al. 2013, arXiv:1310.4546.
 
     Raises:
         ValueError: a value is out of its range; the message names the field, what was expected and what was found.
@@ -93,8 +104,13 @@ class TrainConfig:
     """D, the number of dimensions. 1 to 65,536; word2vec's default."""
     window: int = 5
     """Largest distance between a center and a context, in kept tokens. 1 to 1,000; word2vec's default."""
+    shrink_windows: bool = True
+    """Each window reaches 1 to `window` tokens to either side, drawn anew, as word2vec; False: always `window`."""
     negative: int = 5
-    """K, the negatives that a pair is trained with. 1 to 1,000; word2vec's default."""
+    """K, the negatives that a pair is trained with. 1 to 1,000, or 0 (none) with hs; word2vec's default."""
+    hs: bool = False
+    """Hierarchical softmax: train with the path to the center in Huffman's tree of the vocabulary; beside negatives,
+    unless negative is 0. word2vec's default."""
     negatives_from: NegativesFrom = "window"
     """Who shares negatives: every `pair` has its own, as word2vec; all pairs of a `window`; or a `pool` of windows.
     A window is one pair of CBOW."""
@@ -133,7 +149,10 @@ class TrainConfig:
         _require_choice("model", self.model, Model)
         _require_int("vector_size", self.vector_size, 1, 65_536)
         _require_int("window", self.window, 1, 1_000)
-        _require_int("negative", self.negative, 1, 1_000)
+        _require_bool("shrink_windows", self.shrink_windows)
+        _require_bool("hs", self.hs)
+        _require_int("negative", self.negative, 0, 1_000)
+        _require(self.negative > 0 or self.hs, "negative", "a whole number >= 1 unless hs is True", self.negative)
         _require_choice("negatives_from", self.negatives_from, NegativesFrom)
         _require_int("pool", self.pool, 2, 64)
         _require(_is_number(self.ns_exponent), "ns_exponent", "a finite number", self.ns_exponent)
@@ -157,6 +176,7 @@ class TrainConfig:
         _require_choice("table_dtype", self.table_dtype, TableDtype)
         _require_choice("write_back", self.write_back, WriteBack)
         _require(isinstance(self.device, str), "device", "the name of a torch device", self.device)
+        _make_plain(self)
 
     @property
     def learning_rate(self) -> float:

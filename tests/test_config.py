@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pyembed.config import CorpusConfig, TrainConfig, usable_cores
@@ -16,6 +18,7 @@ BAD_TRAINING: dict[str, list[Any]] = {
     "vector_size": [0, -1, 65_537, 1.5, "100", True, None],
     "window": [0, 1_001, 2.0],
     "negative": [0, -1, 1_001, 5.0],
+    "hs": [1, None, "yes"],
     "negatives_from": ["block", None],
     "pool": [1, 65, 4.0],
     "ns_exponent": [NAN, INFINITY, "0.75", None],
@@ -61,6 +64,8 @@ def test_a_bad_corpus_option_is_refused_by_name(name: str, value: Any) -> None:
         {"vector_size": 1},
         {"vector_size": 65_536},
         {"window": 1_000, "negative": 1_000},
+        {"hs": True},
+        {"hs": True, "negative": 0},
         {"pool": 2},
         {"negatives_from": "pool", "pool": 64},
         {"ns_exponent": -0.5},
@@ -113,6 +118,17 @@ def test_a_dictionary_makes_an_equal_configuration(config: TrainConfig | CorpusC
     values = config.to_dict()
     assert values.keys() == {field.name for field in fields(config)}
     assert type(config)(**values) == config
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainConfig(vector_size=np.int64(50), alpha=np.float32(0.5), sample=np.float64(0), threads=np.int32(2)),
+        CorpusConfig(min_count=np.int64(2), max_final_vocab=np.int32(9)),
+    ],
+)
+def test_numbers_of_numpy_become_those_that_json_can_hold(config: TrainConfig | CorpusConfig) -> None:
+    assert type(config)(**json.loads(json.dumps(config.to_dict()))) == config
 
 
 @pytest.mark.parametrize("config", [TrainConfig(), CorpusConfig()])

@@ -37,8 +37,9 @@ from pyembed.training import blocks, device_blocks
 from pyembed.training.blocks import HostBlocks
 from pyembed.training.device_blocks import DeviceBlocks
 from pyembed.training.device_memory import require_device_memory
-from pyembed.training.loop import TrainingLoop, windows_at_once
+from pyembed.training.loop import TrainingLoop
 from pyembed.training.progress import TrainingProgress
+from pyembed.training.steps import windows_at_once
 from pyembed.training.tables import Tables, new_tables
 
 CPU = torch.device("cpu")
@@ -168,7 +169,7 @@ def run(loop: TrainingLoop) -> TrainingLoop:
 
 
 def in_float64(tables: Tables) -> Tables:
-    return Tables(tables.in_padded.double(), tables.out_padded.double(), tables.dimensions)
+    return replace(tables, in_padded=tables.in_padded.double(), out_padded=tables.out_padded.double())
 
 
 @pytest.mark.parametrize("model", ["skipgram", "cbow"])
@@ -273,21 +274,21 @@ def test_what_the_message_advises_fits(dtype: torch.dtype, monkeypatch: pytest.M
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (15 * 10**9, 16 * 10**9))
     rows, columns, device = 40_000_000, 304, torch.device("cuda:1")
     with pytest.raises(MemoryError) as refused:
-        require_device_memory(rows, columns, dtype, device)
+        require_device_memory(2, rows, columns, dtype, device)
     fitting = re.search(r"max_final_vocab ([\d,]+).*vector_size (\d+)", str(refused.value))
     assert fitting
     fewer_rows, fewer_columns = (int(group.replace(",", "")) for group in fitting.groups())
-    require_device_memory(fewer_rows, columns, dtype, device)
-    require_device_memory(rows, fewer_columns, dtype, device)
+    require_device_memory(2, fewer_rows, columns, dtype, device)
+    require_device_memory(2, rows, fewer_columns, dtype, device)
     for one_more in ((fewer_rows + 1, columns), (rows, fewer_columns + 16)):
         with pytest.raises(MemoryError):
-            require_device_memory(*one_more, dtype, device)
+            require_device_memory(2, *one_more, dtype, device)
 
 
 def test_what_does_not_fit_is_not_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (10**9, 16 * 10**9))
     with pytest.raises(MemoryError, match=r"1\.0 GB free of 16\.0 GB: choose device cpu$"):
-        require_device_memory(1000, 112, torch.float32, torch.device("cuda"))
+        require_device_memory(2, 1000, 112, torch.float32, torch.device("cuda"))
 
 
 def test_a_gpu_that_is_not_there_is_told_in_one_sentence() -> None:

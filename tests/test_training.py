@@ -17,7 +17,7 @@ from pyembed.corpus import TokenIds, Vocabulary
 from pyembed.corpus.tables import keep_thresholds
 from pyembed.ops import torch_kernels
 from pyembed.training import blocks
-from pyembed.training.loop import TrainingError, TrainingLoop, learning_rate
+from pyembed.training.loop import EpochHooks, TrainingError, TrainingLoop, learning_rate
 from pyembed.training.progress import TrainingProgress
 from pyembed.training.tables import Tables, new_table, new_tables
 
@@ -34,12 +34,16 @@ def corpus() -> tuple[Vocabulary, TokenIds]:
     return Vocabulary.from_counts([f"w{i}" for i in range(WORDS)], np.bincount(ids, minlength=WORDS)), token_ids
 
 
-def train(config: TrainConfig) -> TrainingLoop:
+def train(config: TrainConfig, hooks: EpochHooks | None = None, **options: Any) -> TrainingLoop:
     vocabulary, token_ids = corpus()
-    loop = TrainingLoop(new_tables(WORDS, config), vocabulary, token_ids, config)
-    with TrainingProgress(token_ids.n_tokens * config.epochs, shown=False) as progress:
-        loop.run(progress)
+    loop = TrainingLoop(new_tables(WORDS, config), vocabulary, token_ids, config, **options)
+    run(loop, hooks)
     return loop
+
+
+def run(loop: TrainingLoop, hooks: EpochHooks | None = None) -> None:
+    with TrainingProgress(loop.token_ids.n_tokens * loop.config.epochs, shown=False) as progress:
+        loop.run(progress, hooks)
 
 
 def config_of(backend: Backend, **options: Any) -> TrainConfig:
@@ -55,7 +59,7 @@ def config_of(backend: Backend, **options: Any) -> TrainConfig:
 
 
 def equal(a: Tables, b: Tables) -> bool:
-    return torch.equal(a.in_padded, b.in_padded) and torch.equal(a.out_padded, b.out_padded)
+    return all(torch.equal(one, other) for one, other in zip(a.padded, b.padded, strict=True))
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -129,9 +133,10 @@ def test_blocks_take_up_the_rate_where_the_one_before_left_it(monkeypatch: pytes
     assert all(begin > end for begin, end in rates)
 
 
-def test_amounts_are_those_of_the_slow_twin(backend: Backend) -> None:
+@pytest.mark.parametrize("shrink_windows", [True, False], ids=["shrinking", "fixed"])
+def test_amounts_are_those_of_the_slow_twin(shrink_windows: bool, backend: Backend) -> None:
     vocabulary, token_ids = corpus()
-    config = config_of(backend, window=3, epochs=3)
+    config = config_of(backend, window=3, epochs=3, shrink_windows=shrink_windows)
     loop = train(config)
     sentences = [
         token_ids.ids[start:stop].tolist()
@@ -144,7 +149,7 @@ def test_amounts_are_those_of_the_slow_twin(backend: Backend) -> None:
         position, pairs = 0, 0
         for sentence in kept:
             for place in range(len(sentence)):
-                reach = naive.radius(position, config.window, config.seed, epoch)
+                reach = naive.radius(position, config.window, config.seed, epoch, shrink_windows)
                 pairs += min(place, reach) + min(len(sentence) - 1 - place, reach)
                 position += 1
         assert (report.trained_tokens, report.pairs) == (position, pairs)
@@ -152,6 +157,54 @@ def test_amounts_are_those_of_the_slow_twin(backend: Backend) -> None:
         assert report.loss > 0
         assert report.seconds > 0
         assert report.words_per_second == pytest.approx(token_ids.n_tokens / report.seconds)
+
+
+def test_training_that_goes_on_draws_anew(backend: Backend) -> None:
+    """Four epochs are two and two more, whose draws begin where those of the first two ended."""
+    constant = {"alpha": 0.05, "min_alpha": 0.05}
+    whole = train(config_of(backend, epochs=4, **constant))
+    first = train(config_of(backend, epochs=2, **constant))
+    vocabulary, token_ids = corpus()
+    rest = TrainingLoop(first.tables, vocabulary, token_ids, first.config, first_epoch=2)
+    run(rest)
+    assert equal(rest.tables, whole.tables)
+    assert [epoch.pairs for epoch in first.epochs + rest.epochs] == [epoch.pairs for epoch in whole.epochs]
+    assert whole.loss == pytest.approx(first.loss + rest.loss)
+
+
+def test_the_loss_is_the_sum_over_pairs_and_the_rate_the_last() -> None:
+    loop = train(config_of("auto", alpha=0.1, min_alpha=0.02))
+    assert loop.loss == pytest.approx(sum(epoch.loss * epoch.pairs for epoch in loop.epochs))
+    assert loop.rate == pytest.approx(0.02)
+
+
+class _Notes:
+    """Hooks that write down what they see of a loop."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.stop_at = stop_at
+
+    def epoch_begins(self, epoch: int) -> None:
+        self.calls.append(("begins", epoch))
+
+    def epoch_ended(self, epoch: int) -> None:
+        self.calls.append(("ended", epoch))
+        if epoch == self.stop_at:
+            raise StopAsyncIteration("enough")
+
+
+def test_hooks_stand_around_each_epoch() -> None:
+    notes = _Notes()
+    train(config_of("auto", epochs=2), notes, first_epoch=7)
+    assert notes.calls == [("begins", 0), ("ended", 0), ("begins", 1), ("ended", 1)]
+
+
+def test_an_error_of_a_hook_ends_the_run() -> None:
+    notes = _Notes(stop_at=1)
+    with pytest.raises(StopAsyncIteration, match="enough"):
+        train(config_of("auto", epochs=5), notes)
+    assert notes.calls[-1] == ("ended", 1)
 
 
 @pytest.mark.parametrize("model", ["skipgram", "cbow"])

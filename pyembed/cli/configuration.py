@@ -22,7 +22,7 @@ TRAINING = (
     Option(("--model",), "model", str, "skipgram|cbow", "what predicts what"),
     Option(("--vector-size", "--dim"), "vector_size", int, "D", "dimensions"),
     Option(("--window", "--ws"), "window", int, "N", "largest distance between a word and its contexts"),
-    Option(("--negative", "--neg"), "negative", int, "N", "negatives that a pair is trained with"),
+    Option(("--negative", "--neg"), "negative", int, "N", "negatives that a pair is trained with; 0 (none) with --hs"),
     Option(("--negatives-from",), "negatives_from", str, "pair|window|pool", "who shares negatives"),
     Option(("--pool",), "pool", int, "P", "windows that share negatives, with --negatives-from pool"),
     Option(("--ns-exponent",), "ns_exponent", float, "X", "negatives are drawn in proportion to count ** X"),

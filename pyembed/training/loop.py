@@ -1,13 +1,14 @@
-"""The training loop: epochs of blocks, each subsampled while the one before it trains, then one call of the op."""
+"""The training loop: epochs of blocks, each subsampled while the one before it trains, then a step."""
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pyembed import ops
 from pyembed.config import TrainConfig
@@ -18,8 +19,10 @@ from pyembed.corpus.vocabulary import Vocabulary
 from pyembed.reference import Draws
 from pyembed.training.blocks import BlockSource, CorpusBlock, HostBlocks
 from pyembed.training.device_blocks import DeviceBlocks
+from pyembed.training.locks import RowLocks
 from pyembed.training.progress import TrainingProgress
 from pyembed.training.report import EpochReport
+from pyembed.training.steps import BlockTrainer
 from pyembed.training.tables import Tables
 
 
@@ -39,69 +42,103 @@ def block_source(subsampler: Subsampler, config: TrainConfig) -> BlockSource:
     return HostBlocks(subsampler, torch.device(config.device))
 
 
-def windows_at_once(config: TrainConfig) -> int:
-    """The `threads` of a step: the CPU's, or warps of a GPU, as many as it holds unless one is asked for."""
-    if torch.device(config.device).type == "cpu":
-        return config.thread_count
-    return 1 if config.threads == 1 else 0
+class EpochHooks(Protocol):
+    """Called around each epoch of a run, counted from 0 in it. What a hook raises ends the run."""
+
+    def epoch_begins(self, epoch: int) -> None:
+        """Before the first block."""
+
+    def epoch_ended(self, epoch: int) -> None:
+        """After the last block; the loop's loss, rate and epochs include it."""
 
 
 class TrainingLoop:
-    """Trains tables on a corpus. `epochs` fills while `run` goes on, so an interrupted run has its share.
+    """Trains tables on a corpus. What it counts is up to date while `run` goes on, so an interrupted run has its share.
 
-    Raises (from run):
-        TrainingError: the loss is not a number any more.
-        KeyboardInterrupt: Ctrl-C; the tables hold what was trained so far.
+    Args:
+        first_epoch: number of the first epoch in the draws, so that training that goes on draws anew. The learning
+            rate falls from alpha to min_alpha over config.epochs, whatever this is.
+        locks: float32[V], what each change of a row of in_vectors is multiplied by: 0 keeps the row as it is. None: 1.
+
+    Attributes:
+        epochs: reports of the epochs so far.
+        loss: sum over the positive pairs of all blocks so far, in nats.
+        rate: the learning rate that was reached.
+
+    Raises:
+        ValueError: locks of another shape, or not finite.
+        TrainingError (from run): the loss is not a number any more.
+        KeyboardInterrupt (from run): Ctrl-C; the tables hold what was trained so far.
     """
 
-    def __init__(self, tables: Tables, vocabulary: Vocabulary, token_ids: TokenIds, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        vocabulary: Vocabulary,
+        token_ids: TokenIds,
+        config: TrainConfig,
+        *,
+        first_epoch: int = 0,
+        locks: NDArray[np.float32] | None = None,
+    ) -> None:
         self.tables = tables
         self.token_ids = token_ids
         self.config = config
         self.epochs: list[EpochReport] = []
+        self.loss = 0.0
+        self.rate = config.learning_rate
+        self._first_epoch = first_epoch
         self._alias_table = torch.from_numpy(alias_table(vocabulary.counts, config.ns_exponent)).to(config.device)
         thresholds = keep_thresholds(vocabulary.counts, config.sample)
         subsampler = Subsampler(token_ids, thresholds, config.window, config.seed, config.thread_count)
         self._source = block_source(subsampler, config)
-        self._step = self._bind_step(frequent_words(vocabulary.counts, thresholds))
+        rounding_seed = (config.seed + (first_epoch << 32)) % 2**63  # training that goes on rounds anew, too
+        row_locks = None if locks is None else RowLocks(locks, tables.in_padded, rounding_seed)
+        held = row_locks if row_locks is not None and row_locks.any else None
+        frequent = frequent_words(vocabulary.counts, thresholds)
+        self._trainer = BlockTrainer(tables, config, vocabulary.counts, frequent, held)
 
-    def run(self, progress: TrainingProgress) -> None:
+    def run(self, progress: TrainingProgress, hooks: EpochHooks | None = None) -> None:
         for epoch in range(self.config.epochs):
+            if hooks is not None:
+                hooks.epoch_begins(epoch)
             self._run_epoch(epoch, progress)
-
-    def _bind_step(self, frequent: int) -> Any:
-        options: dict[str, Any] = {
-            "threads": windows_at_once(self.config),
-            "write_back": self.config.write_back,
-            "frequent": frequent,
-            "backend": self.config.backend,
-        }
-        if self.config.model == "skipgram":
-            return partial(ops.skipgram_step_, **options)
-        exact_gradient = self.config.cbow_gradient == "exact"
-        return partial(ops.cbow_step_, mean=self.config.cbow_mean, exact_gradient=exact_gradient, **options)
+            if hooks is not None:
+                hooks.epoch_ended(epoch)
 
     def _run_epoch(self, epoch: int, progress: TrainingProgress) -> None:
         started = perf_counter()
         config, words = self.config, self.token_ids.n_tokens
-        draws = Draws(self._alias_table, config.window, config.negative, config.seed, epoch, config.sharing)
+        draws = self._draws(self._first_epoch + epoch)
         loss, pairs, trained, seen = 0.0, 0.0, 0, 0
         try:
-            for block in self._source.blocks(epoch):
-                rates = [
+            for block in self._source.blocks(draws.epoch):
+                begin, end = (
                     learning_rate(config, (epoch + edge / words) / config.epochs) for edge in (block.begin, block.end)
-                ]
-                total = self._step(self.tables.in_padded, self.tables.out_padded, block.tokens, draws, *rates)
-                block_loss, block_pairs = total.tolist()
+                )
+                block_loss, block_pairs = self._trainer.train(block.tokens, draws, (begin, end))
                 loss, pairs = loss + block_loss, pairs + block_pairs
                 trained += block.tokens.center_end - block.tokens.center_begin
                 seen = block.end
                 self._check(block_loss, epoch, block)
-                progress.update(block.end - block.begin, epoch + 1, loss / max(pairs, 1), rates[1])
+                self.loss, self.rate = self.loss + block_loss, end
+                progress.update(block.end - block.begin, epoch + 1, loss / max(pairs, 1), end)
         finally:
             seconds = perf_counter() - started
             if seen:  # an epoch that was interrupted before its first block has nothing to tell
                 self.epochs.append(EpochReport(loss / max(pairs, 1), int(pairs), trained, seconds, seen / seconds))
+
+    def _draws(self, epoch: int) -> Draws:
+        config = self.config
+        return Draws(
+            self._alias_table,
+            config.window,
+            config.negative,
+            config.seed,
+            epoch,
+            config.sharing,
+            config.shrink_windows,
+        )
 
     def _check(self, loss: float, epoch: int, block: CorpusBlock) -> None:
         if not math.isfinite(loss):
