@@ -9,9 +9,11 @@
 #include <system_error>
 
 #include "ingest.h"
+#include "phrases_module.h"
 #include "sampling.h"
 #include "subwords.h"
 #include "vector_lines.h"
+#include "vectors/module.h"
 
 namespace py = pybind11;
 
@@ -198,6 +200,8 @@ PYBIND11_MODULE(_text, m) {
   m.def("alias_columns", &columns);
   m.def("vector_lines", &vector_lines);
   m.def("ngram_rows", &ngram_rows);
+  add_phrases(m);
+  add_vector_search(m);
   py::register_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);
