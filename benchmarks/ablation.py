@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pyembed import TrainConfig, Word2Vec
+from pyembed import CorpusConfig, TrainConfig, Word2Vec
 from pyembed.bench.scores import scores
 
 
@@ -56,7 +56,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         for seed in arguments.seeds:
             for name, variant in zip(names, arguments.variant, strict=True):
-                model = Word2Vec(training=TrainConfig(**{**arguments.all, **variant, "seed": seed}))
+                training = TrainConfig(**{**arguments.all, **variant, "seed": seed})
+                model = Word2Vec.from_configs(training, CorpusConfig())
                 model.fit_files([arguments.corpus], cache_dir=cache, progress=False)
                 seconds = model.report.stages["train"]
                 print(f"seed {seed}: {name} {seconds:.1f} s", file=sys.stderr)

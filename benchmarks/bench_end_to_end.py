@@ -15,11 +15,11 @@ from zipf import ZipfCorpus
 
 from pyembed import Word2Vec
 from pyembed.bench.scores import scores
-from pyembed.config import TrainConfig
+from pyembed.config import CorpusConfig, TrainConfig
 
 
 def train(corpus: Path, config: TrainConfig, folder: Path) -> Word2Vec:
-    model = Word2Vec(training=config).fit_files([corpus], progress=False)
+    model = Word2Vec.from_configs(config, CorpusConfig()).fit_files([corpus], progress=False)
     model.wv.save(folder / "vectors.bin")
     return model
 

@@ -106,7 +106,7 @@ def test_evaluate_prints_several_files_side_by_side_with_intervals(capsys, vecto
     asked = ("evaluate", vectors, other, "--pairs", pairs, "--analogies", analogies)
     code, out, _ = run(capsys, *asked)
     assert code == 0
-    _, header, *rows = out.splitlines()
+    _, _, header, *rows = out.splitlines()
     assert header.split() == ["vectors", "pairs", "analogies"]
     assert [row.split()[0] for row in rows] == [str(vectors), str(other)]
     assert "3 of 4" in rows[0]
@@ -120,11 +120,64 @@ def test_evaluate_prints_several_files_side_by_side_with_intervals(capsys, vecto
     assert second["pairs"][0]["interval"] == [None, None]
 
 
+def test_evaluate_compares_settings_of_several_runs(capsys, vectors, tmp_path):
+    pairs, analogies = tmp_path / "pairs.csv", tmp_path / "analogies.txt"
+    pairs.write_text("north,up,9\nnorth,east,1\nup,right,2\nnorth,nowhere,5\n")
+    analogies.write_text(": direction\neast right up north\nright east north up\n")
+    files = [tmp_path / f"{seed}.safetensors" for seed in range(3)]
+    for seed, file in enumerate(files):
+        values = np.random.default_rng(seed).normal(size=(3 + seed, 2))
+        KeyedVectors(["north", "up", "east", "right", "left"][: 3 + seed], values).save(file)
+    asked = ("evaluate", vectors, "--runs", "one", *files, "--runs", "other", vectors, "--pairs", pairs)
+    code, out, _ = run(capsys, *asked, "--analogies", analogies)
+    assert code == 0
+    title, *tables = out.split("\n\n")
+    assert title == "analogies among the 30,000 most frequent words"
+    of_files, of_settings, of_differences = (table.splitlines() for table in tables)
+    assert [row.split()[0] for row in of_files] == ["vectors", str(vectors)]
+    assert [row.split()[:2] for row in of_settings] == [["setting", "runs"], ["one", "3"], ["other", "1"]]
+    assert "2 to 3 of 4" in of_settings[1]
+    assert "100.00 ± nan" in of_settings[2]
+    assert of_differences[0].startswith("better than one by")
+    assert of_differences[1].startswith("other ")
+
+    found = json.loads(run(capsys, *asked, "--json")[1])
+    assert found["files"][0]["vectors"] == str(vectors)
+    one, other = found["settings"]
+    assert (one["name"], other["name"]) == ("one", "other")
+    (test,) = one["tests"]
+    assert (test["counted"], test["total"], test["difference"]) == ([2, 3, 3], 4, None)
+    assert other["tests"][0]["difference"]["common"] == 2
+    assert other["tests"][0]["deviation"] is None
+
+
+def test_evaluate_writes_tables_in_markdown(capsys, vectors, tmp_path):
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("north,up,9\nnorth,east,1\nup,right,2\nnorth,nowhere,5\n")
+    code, out, _ = run(capsys, "evaluate", vectors, "--runs", "a", vectors, "--pairs", pairs, "--markdown")
+    assert code == 0
+    for table in out.split("\n\n"):
+        header, line, row = (row.split("|") for row in table.splitlines())
+        assert len(header) == len(line) == len(row)
+        assert set("".join(line)) == {"-", " "}
+    assert run(capsys, "evaluate", vectors, "--pairs", pairs, "--markdown", "--json")[0] == 2
+
+
 def test_scores_that_are_not_numbers_are_null_in_json(capsys, vectors, tmp_path):
     pairs = tmp_path / "pairs.txt"
     pairs.write_text("x y 1\n")
     _, out, _ = run(capsys, "evaluate", vectors, "--pairs", pairs, "--json")
     assert json.loads(out)["pairs"][0]["spearman"] is None
+
+
+def test_info_tells_the_size_of_a_folder_of_hugging_face(capsys, tmp_path):
+    folder = tmp_path / "model"
+    KeyedVectors(["a", "b"], np.eye(2)).save(folder, format="huggingface")
+    (folder / "more").mkdir()
+    facts = json.loads(run(capsys, "info", folder, "--json")[1])
+    assert facts["format"] == "huggingface"
+    names = ("config.json", "tokenizer.json", "model.safetensors")
+    assert facts["bytes"] == sum((folder / name).stat().st_size for name in names)
 
 
 def test_info_tells_of_a_vector_file(capsys, vectors):
@@ -196,6 +249,18 @@ def test_cbow_options_reach_the_trainer(capsys, corpus, tmp_path):
     assert len(report["epochs"]) == 2
 
 
+def test_windows_shrink_unless_they_are_fixed(capsys, corpus, tmp_path):
+    pairs = []
+    for options in ([], ["--fixed-windows"]):
+        arguments = [*SMALL, "--sample", "0", *options, "--json"]
+        code, out, _ = run(capsys, "train", corpus, "-o", tmp_path / "out.bin", *arguments)
+        assert code == 0
+        report = json.loads(out)
+        assert report["training"]["shrink_windows"] is not bool(options)
+        pairs.append(report["epochs"][0]["pairs"])
+    assert pairs[0] < pairs[1]
+
+
 def test_options_of_negatives_and_tables_reach_the_trainer(capsys, corpus, tmp_path):
     options = ["--negatives-from", "pool", "--pool", "7", "--table-dtype", "bfloat16", "--json"]
     code, out, _ = run(capsys, "train", corpus, "-o", tmp_path / "out.bin", *SMALL, *options)
@@ -227,7 +292,7 @@ def test_a_report_says_how_much_and_how_fast(capsys, corpus, tmp_path):
 def test_an_interrupted_training_saves_what_it_has(capsys, corpus, tmp_path, monkeypatch):
     from pyembed.training.loop import TrainingLoop
 
-    def one_epoch_then_ctrl_c(loop, progress):
+    def one_epoch_then_ctrl_c(loop, progress, _hooks):
         loop._run_epoch(0, progress)
         raise KeyboardInterrupt
 
@@ -333,6 +398,12 @@ def test_vectors_that_cannot_be_used_are_an_input_error(command, content, capsys
 
 def test_evaluate_wants_something_to_evaluate(capsys, vectors, tmp_path):
     assert run(capsys, "evaluate", vectors)[0] == 2
+    assert "expected VECTORS or --runs" in run(capsys, "evaluate", "--pairs", "pairs.txt")[2]
+    code, _, err = run(capsys, "evaluate", "--pairs", "pairs.txt", "--runs", "a", vectors, "--runs", "a", vectors)
+    assert code == 2
+    assert "--runs: expected a NAME of its own, found 'a'" in err
+    err = run(capsys, "evaluate", "--pairs", "pairs.txt", "--runs", vectors)[2]
+    assert f"--runs: expected NAME and at least one file, found '{vectors}'" in err
     code, _, err = run(capsys, "evaluate", vectors, "--pairs", tmp_path / "missing.txt")
     assert (code, err) == (3, f"pyembed: error: {tmp_path / 'missing.txt'}: No such file or directory\n")
 

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_text import decoded, naive_kept, naive_map, naive_sentences, naive_vocabulary, vocabulary_of
 from text_engines import USES_BOTH_ENGINES, text_engine  # noqa: F401
+from toy_texts import StartsAgain
 
 from pyembed.config import CorpusConfig
 from pyembed.corpus import Corpus, CorpusError, Vocabulary, ingest_files, ingest_sentences
@@ -271,3 +272,20 @@ def test_a_file_that_cannot_grow_is_an_error_that_names_a_path(tmp_path: Path) -
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_no_sentence_of_an_iterator_that_starts_again_is_read_twice() -> None:
+    corpus = ingest_sentences(StartsAgain([["a", "b"], ["c"], ["a"]]), ALL_WORDS)
+    assert list(decoded(corpus)) == [["a", "b"], ["c"], ["a"]]
+    assert corpus.report.given_sentences == 3
+
+
+@pytest.mark.parametrize(("text", "sentences"), [(b"a\nb\xfe", 2), (b"a\n\nb\n", 3), (b"a\xfe", 1), (b"\n", 1)])
+def test_given_sentences_are_lines_whatever_byte_the_last_ends_with(
+    text: bytes, sentences: int, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(text)
+    (tmp_path / "word").write_bytes(b"word")
+    config = CorpusConfig(min_count=1, encoding_errors="replace")
+    assert ingest_files([tmp_path], config).report.given_sentences == 2 * sentences + 1

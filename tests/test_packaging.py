@@ -19,7 +19,7 @@ TRAIN = """
 import sys, pyembed
 assert pyembed.__file__.startswith(sys.argv[1]), pyembed.__file__
 for seed in 1, 2:
-    model = pyembed.Word2Vec(vector_size=8, min_count=1, epochs=1, seed=seed, sample=0)
+    model = pyembed.Word2Vec(sg=1, vector_size=8, min_count=1, epochs=1, seed=seed, sample=0)
     model.fit([["north", "east", "south", "west"]] * 50, progress=False)
 print(model.wv["south"].shape, model.report.epochs[0].loss)
 """

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pyembed._version import __version__
-from pyembed.cli import analogy, bench, convert, demo, evaluate, info, neighbors, selftest, train
+from pyembed.cli import analogy, bench, convert, demo, evaluate, info, neighbors, phrases, selftest, train
 from pyembed.cli.exits import CommandError, ExitCode
 
-_COMMANDS = (train, neighbors, analogy, evaluate, convert, info, demo, bench, selftest)
+_COMMANDS = (train, phrases, neighbors, analogy, evaluate, convert, info, demo, bench, selftest)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -35,6 +35,19 @@ def add_parser(commands: Any) -> None:
     )
     training = parser.add_argument_group("training")
     add_options(training, TRAINING, TrainConfig)
+    training.add_argument(
+        "--hs",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="hierarchical softmax, beside negatives unless --negative is 0",
+    )
+    training.add_argument(
+        "--fixed-windows",
+        dest="shrink_windows",
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="every window reaches --window words to either side, instead of 1 to so many, drawn anew for each",
+    )
     hidden = training.add_mutually_exclusive_group()
     for flag, value, meaning in (("--cbow-mean", True, "mean (default)"), ("--cbow-sum", False, "sum")):
         hidden.add_argument(
@@ -80,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         exiting(ExitCode.FAILED, TrainingError, MemoryError),
     ):
         vocabulary = Vocabulary.load(arguments.vocab) if arguments.vocab else None
-        model = Word2Vec(training=training, corpus=corpus)
+        model = Word2Vec.from_configs(training, corpus)
         model.fit_files(
             arguments.inputs,
             vocabulary=vocabulary,

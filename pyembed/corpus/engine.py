@@ -13,7 +13,29 @@ from pyembed.compiled_text import native
 from pyembed.corpus import python_engine
 
 
-class Engine(Protocol):
+class Encoder(Protocol):
+    """What a first pass has left behind: it turns the corpus into ids."""
+
+    def sentence_ends(self) -> int:
+        """How many ends of sentences there were: S is at most that."""
+
+    def encode(
+        self,
+        words: NDArray[np.int32],
+        list_starts: NDArray[np.int64],
+        list_words: NDArray[np.int32],
+        ids: NDArray[np.int32],
+        starts: NDArray[np.int64],
+        /,
+    ) -> tuple[int, int]:
+        """Writes word ids to ids[:T] and sentence starts to starts[:S + 1], and returns (T, S).
+
+        `words[type]` is a word id, or -1 for no word, or -2 - k for the words
+        `list_words[list_starts[k]:list_starts[k + 1]]`. Sentences without a word vanish.
+        """
+
+
+class Engine(Encoder, Protocol):
     """One pass over blocks of bytes that counts types (distinct tokens) and notes every token's type.
 
     Blocks may be cut anywhere. Tokens end at ASCII white space or NUL and sentences at a newline; in record mode tokens
@@ -40,24 +62,6 @@ class Engine(Protocol):
 
     def texts(self, types: NDArray[np.int64], /) -> list[str]:
         """The types of these numbers as text, U+FFFD for what is not UTF-8."""
-
-    def sentence_ends(self) -> int:
-        """How many ends of sentences there were: S is at most that."""
-
-    def encode(
-        self,
-        words: NDArray[np.int32],
-        list_starts: NDArray[np.int64],
-        list_words: NDArray[np.int32],
-        ids: NDArray[np.int32],
-        starts: NDArray[np.int64],
-        /,
-    ) -> tuple[int, int]:
-        """Writes word ids to ids[:T] and sentence starts to starts[:S + 1], and returns (T, S).
-
-        `words[type]` is a word id, or -1 for no word, or -2 - k for the words
-        `list_words[list_starts[k]:list_starts[k + 1]]`. Sentences without a word vanish.
-        """
 
 
 open_engine: Callable[..., Engine] = python_engine.Ingest if native is None else native.Ingest

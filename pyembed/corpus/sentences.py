@@ -29,7 +29,7 @@ def sentence_blocks(sentences: Iterable[Sequence[str] | str]) -> tuple[bool, Ite
             "expected an iterable of sentences, each a list of str or a str, "
             f"found a {type(sentences).__name__}; to read a file use ingest_files"
         )
-    iterator = iter(sentences)
+    iterator = (sentence for sentence in sentences)  # since iter() starts some iterators again, as islice would
     first = list(islice(iterator, 1))
     are_lists = bool(first) and not isinstance(first[0], str)
     encode: Callable[[Any, int], bytes] = _encode_tokens if are_lists else _encode_text

@@ -66,13 +66,13 @@ def expand_inputs(inputs: Sequence[str | os.PathLike[str]]) -> list[Source]:
         if given == "-":
             sources.append(Source("standard input", None, None, 0))
         elif Path(given).exists() or not glob.has_magic(given):
-            sources.extend(map(_source, _files_under(Path(given))))
+            sources.extend(map(file_source, _files_under(Path(given))))
         else:
             matches = sorted(map(Path, glob.glob(given, recursive=True)))  # noqa: PTH207 - Path.glob needs a folder
             if not matches:
                 raise FileNotFoundError(f"no file matches the pattern {given!r}")
             # A dict, because `**` finds a folder and the files in it.
-            sources.extend(map(_source, dict.fromkeys(file for match in matches for file in _files_under(match))))
+            sources.extend(map(file_source, dict.fromkeys(file for match in matches for file in _files_under(match))))
     return sources
 
 
@@ -88,7 +88,12 @@ def _files_under(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def _source(path: Path) -> Source:
+def file_source(path: Path) -> Source:
+    """One file.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     status = path.stat()
     regular = stat.S_ISREG(status.st_mode)  # a pipe has no size and cannot be read twice
     return Source(str(path), path, status.st_size if regular else None, status.st_mtime_ns)

@@ -27,7 +27,7 @@ from pyembed.corpus.token_ids import MappedIds, TokenIds
 from pyembed.corpus.vocabulary import Vocabulary
 
 _MAGIC = b"PYEMBTOK"
-_VERSION = 1
+_VERSION = 2
 _HEADER = struct.Struct("<8s4q")
 _ALIGNMENT = 4096
 IDS_OFFSET = _ALIGNMENT

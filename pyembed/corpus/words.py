@@ -41,13 +41,9 @@ class WordMap:
 
 
 @dataclass(frozen=True)
-class _TypeWords:
-    """What every type becomes before the vocabulary is chosen: pairs of a type and one of W distinct words."""
+class DistinctWords:
+    """The distinct words of a corpus, W of them, in no particular order."""
 
-    types: NDArray[np.int64]
-    """[pairs]; a type of several words stands several times in a row, a type of none not at all."""
-    words: NDArray[np.int64]
-    """[pairs], each an index below W."""
     counts: NDArray[np.int64]
     """[W]."""
     first_positions: NDArray[np.int64]
@@ -55,16 +51,36 @@ class _TypeWords:
     texts: Callable[[NDArray[np.int64]], list[str]]
     """The text of words, by their indices."""
 
+    def counted(self) -> dict[str, int]:
+        """Every word with its count, in the order of first appearance."""
+        order = np.argsort(self.first_positions)
+        return dict(zip(self.texts(order), self.counts[order].tolist(), strict=True))
+
+
+WordChoice = Callable[[DistinctWords], Vocabulary]
+"""Chooses a vocabulary by rules of its own. Words that the corpus lacks may be in it."""
+
+
+@dataclass(frozen=True)
+class _TypeWords:
+    """What every type becomes before the vocabulary is chosen: pairs of a type and one of the distinct words."""
+
+    types: NDArray[np.int64]
+    """[pairs]; a type of several words stands several times in a row, a type of none not at all."""
+    words: NDArray[np.int64]
+    """[pairs], each an index below W."""
+    distinct: DistinctWords
+
 
 def choose_words(
-    types: Types, config: CorpusConfig, vocabulary: Vocabulary | None, *, split: bool
+    types: Types, config: CorpusConfig, vocabulary: Vocabulary | WordChoice | None, *, split: bool
 ) -> tuple[Vocabulary, WordMap]:
     """The vocabulary and what every type becomes in it.
 
     Args:
         types: all types of the corpus.
-        config: min_count and max_final_vocab are not applied to a vocabulary that is given.
-        vocabulary: use this one instead of choosing one; its counts are kept.
+        config: min_count and max_final_vocab are not applied to a vocabulary that is given, nor by a function.
+        vocabulary: use this one, or one that this function chooses; its counts are kept.
         split: whether config.tokenizer applies; it does not to tokens that were given as such.
 
     Raises:
@@ -72,20 +88,21 @@ def choose_words(
     """
     words = _words_of_types(types, config, split=split)
     if vocabulary is None:
-        vocabulary, id_of_word = _choose_vocabulary(words, config)
+        vocabulary, id_of_word = _choose_vocabulary(words.distinct, config)
     else:
+        vocabulary = vocabulary(words.distinct) if callable(vocabulary) else vocabulary
         ids = vocabulary.word_to_id
-        texts = words.texts(np.arange(len(words.counts)))
+        texts = words.distinct.texts(np.arange(len(words.distinct.counts)))
         id_of_word = np.array([ids.get(text, -1) for text in texts], dtype=np.int32)
         if not (id_of_word >= 0).any():
             raise CorpusError(
-                f"none of the corpus's {len(words.counts):,} distinct words is among the {len(vocabulary):,} of the "
+                f"none of the corpus's {len(texts):,} distinct words is among the {len(vocabulary):,} of the "
                 "vocabulary; check that lower-casing and tokenizer are those it was made with"
             )
     return vocabulary, _word_map(words, id_of_word, len(types.counts))
 
 
-def _choose_vocabulary(words: _TypeWords, config: CorpusConfig) -> tuple[Vocabulary, NDArray[np.int32]]:
+def _choose_vocabulary(words: DistinctWords, config: CorpusConfig) -> tuple[Vocabulary, NDArray[np.int32]]:
     frequent = np.flatnonzero(words.counts >= config.min_count)
     if not len(frequent):
         if not len(words.counts):
@@ -105,7 +122,7 @@ def _words_of_types(types: Types, config: CorpusConfig, *, split: bool) -> _Type
     find_words = _word_finder() if split and config.tokenizer == "words" else None
     if find_words is None and not config.lowercase and not len(types.invalid):
         each = np.arange(len(types.counts))
-        return _TypeWords(each, each, types.counts, types.first_positions, types.texts)
+        return _TypeWords(each, each, DistinctWords(types.counts, types.first_positions, types.texts))
 
     indices: dict[str, int] = {}
     owners, words = array("q"), array("q")
@@ -120,9 +137,10 @@ def _words_of_types(types: Types, config: CorpusConfig, *, split: bool) -> _Type
     counts = np.zeros(len(indices), dtype=np.int64)
     np.add.at(counts, pairs[1], types.counts[pairs[0]])
     texts = list(indices)
-    return _TypeWords(
-        *pairs, counts, np.arange(len(indices)), lambda chosen: [texts[index] for index in chosen.tolist()]
+    distinct = DistinctWords(
+        counts, np.arange(len(indices)), lambda chosen: [texts[index] for index in chosen.tolist()]
     )
+    return _TypeWords(*pairs, distinct)
 
 
 def _word_map(words: _TypeWords, id_of_word: NDArray[np.int32], n_types: int) -> WordMap:

@@ -93,7 +93,7 @@ def run_demo(
             source, text = _gather_into(folder)
         inputs = [str(text)]
     with stage("train", "training"):
-        model = Word2Vec(training=training, corpus=corpus)
+        model = Word2Vec.from_configs(training, corpus)
         model.fit_files(inputs, progress=progress)
     vectors = model.wv
     with stage("save", "saving"):
