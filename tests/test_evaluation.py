@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyembed.vectors import EvaluationFileError, KeyedVectors, evaluate_word_analogies, evaluate_word_pairs
-from pyembed.vectors.statistics import bootstrap, correlation_pvalue, pearson, spearman
+from pyembed.vectors.statistics import bootstrap, correlation_pvalue, pearson, spearman, spearman_of_draws
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "evaluation"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data/evaluation beside the repository")
@@ -56,14 +56,47 @@ def test_correlations_and_their_pvalues_equal_scipys(pairs):
 
 def test_a_bootstrap_interval_holds_the_middle_of_the_resamples():
     values = np.random.default_rng(0).normal(size=400)
-    low, high = bootstrap(lambda drawn: values[drawn].mean(), 400, confidence=0.95, resamples=4_000, seed=1)
+    every = np.ones(400, dtype=bool)
+
+    def means(counts: np.ndarray) -> np.ndarray:
+        return counts @ values / counts.sum(axis=1)
+
+    low, high = bootstrap(means, every, confidence=0.95, resamples=4_000, seed=1)
     error = 1.96 * values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - error, values.mean() + error), abs=0.15 * error)
-    again = bootstrap(lambda drawn: values[drawn].mean(), 400, confidence=0.95, resamples=4_000, seed=1)
-    assert again == (low, high)
-    narrower = bootstrap(lambda drawn: values[drawn].mean(), 400, confidence=0.5, resamples=4_000, seed=1)
+    assert bootstrap(means, every, confidence=0.95, resamples=4_000, seed=1) == (low, high)
+    narrower = bootstrap(means, every, confidence=0.5, resamples=4_000, seed=1)
     assert low < narrower.low < narrower.high < high
-    assert math.isnan(bootstrap(lambda _: 1.0, 1, confidence=0.95, resamples=9, seed=1).low)
+    assert math.isnan(bootstrap(means, every[:1], confidence=0.95, resamples=9, seed=1).low)
+
+
+def test_a_resample_draws_as_many_items_as_may_be_drawn_and_no_others():
+    items = np.random.default_rng(0).random(1_000) < 0.3
+    seen = []
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        assert (counts.sum(axis=1) == items.sum()).all()
+        assert not counts[:, ~items].any()
+        seen.append(counts)
+        return counts.max(axis=1).astype(float)
+
+    bootstrap(statistic, items, confidence=0.9, resamples=2_500, seed=1)
+    assert len(seen) > 1, "many draws are made in parts"
+    assert sum(map(len, seen)) == 2_500
+    mean = np.concatenate(seen)[:, items].mean(axis=0)
+    assert mean == pytest.approx(np.ones(items.sum()), abs=0.15)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)), max_size=12))
+def test_correlations_of_draws_equal_those_of_the_items_repeated(items):
+    first, second, *counts = (np.array([item[i] for item in items], dtype=float) for i in range(4))
+    found = spearman_of_draws(first, second, np.array(counts, dtype=np.int64).reshape(2, len(items)))
+    for value, times in zip(found, counts, strict=True):
+        repeated = [np.repeat(sequence, times.astype(int)).tolist() for sequence in (first, second)]
+        if min(len(set(sequence)) for sequence in repeated) < 2:
+            assert math.isnan(value)
+        else:
+            assert value == pytest.approx(spearman_naive(*repeated), abs=1e-9)
 
 
 def test_scores_come_with_intervals_when_asked(plane, tmp_path):
@@ -226,3 +259,22 @@ def test_scores_equal_gensims():
         accuracy, sections = theirs.evaluate_word_analogies(str(DATA / "questions-words.txt"), restrict_vocab)
         assert found.total.accuracy == pytest.approx(accuracy)
         assert [section.correct for section in found.sections] == [len(part["correct"]) for part in sections[:-1]]
+
+
+def test_pearson_of_equal_values_is_nan_however_their_mean_is_rounded():
+    assert sum([0.1] * 7) / 7 != 0.1
+    assert math.isnan(pearson([0.1] * 7, [1, 2, 3, 9, 2, 1, 4.7]))
+    assert math.isnan(pearson([1, 2, 3, 9, 2, 1, 4.7], [0.1] * 7))
+
+
+def test_files_without_a_question_have_no_score(plane, tmp_path):
+    path = tmp_path / "empty.txt"
+    path.touch()
+    score = evaluate_word_analogies(plane, path, confidence=0.9)
+    assert (score.sections, score.total.total) == ([], 0)
+    assert math.isnan(score.total.accuracy)
+    assert plane.evaluate_word_analogies(path) == (
+        0.0,
+        [{"section": "Total accuracy", "correct": [], "incorrect": []}],
+    )
+    assert math.isnan(evaluate_word_pairs(plane, path, confidence=0.9).spearman)

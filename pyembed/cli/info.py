@@ -79,7 +79,7 @@ def _vector_file(path: Path) -> dict[str, Any]:
     return {
         "file": str(path),
         "format": detect(path).name,
-        "bytes": path.stat().st_size,
+        "bytes": _bytes(path),
         "words": len(vectors),
         "dimensions": vectors.vector_size,
         "dtype": str(vectors.vectors.dtype),
@@ -90,6 +90,12 @@ def _vector_file(path: Path) -> dict[str, Any]:
         "norm_largest": float(norms.max()) if len(norms) else None,
         **({"metadata": vectors.metadata} if vectors.metadata else {}),
     }
+
+
+def _bytes(path: Path) -> int:
+    """The size of a file, or of those in a folder."""
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _text(value: Any) -> str:

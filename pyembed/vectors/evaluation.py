@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from pyembed.vectors.analogies import AnsweredSection, SimilarityFunction, answer_analogies, known_words, spelling
-from pyembed.vectors.evaluation_files import read_pairs
+from pyembed.vectors.analogies import SimilarityFunction, answer_analogies
+from pyembed.vectors.outcomes import Outcome, answer_pairs, of_answers
 from pyembed.vectors.search import Searchable
 from pyembed.vectors.statistics import Interval, bootstrap, pearson, spearman
 
@@ -103,34 +101,23 @@ def evaluate_word_pairs(
         EvaluationFileError: a line is not of that form.
         OSError: the file cannot be read.
     """
-    known = known_words(vectors, restrict_vocab, case_insensitive)
-    read = list(read_pairs(Path(path), delimiter, encoding))
-    rows = np.array(
-        [[known.get(spelling(word, case_insensitive), -1) for word in line[:2]] for line in read], dtype=np.int64
-    ).reshape(-1, 2)
-    people = np.array([line[2] for line in read])
-    is_known = (rows >= 0).all(axis=1)
-    words, norms = vectors._rows().gather(rows[is_known].T)
-    cosines = np.zeros(len(rows), dtype=np.float32)
-    cosines[is_known] = np.einsum("ij,ij->i", *(words / norms[..., None]))
-    counted = np.ones(len(rows), dtype=np.bool_) if dummy4unknown else is_known
-    ours, theirs = cosines[counted], people[counted]
-    interval = None
-    if confidence is not None:
-        interval = bootstrap(
-            lambda drawn: spearman(ours[drawn], theirs[drawn]),
-            len(ours),
-            confidence=confidence,
-            resamples=resamples,
-            seed=seed,
-        )
+    outcome = answer_pairs(
+        vectors,
+        path,
+        restrict_vocab=restrict_vocab,
+        case_insensitive=case_insensitive,
+        dummy4unknown=dummy4unknown,
+        delimiter=delimiter,
+        encoding=encoding,
+    )
+    ours, theirs = outcome.cosines[outcome.counted], outcome.people[outcome.counted]
     return PairScore(
-        name=Path(path).stem,
+        name=outcome.name,
         spearman=spearman(ours, theirs),
         pearson=pearson(ours, theirs),
-        pairs=int(is_known.sum()),
-        total=len(rows),
-        interval=interval,
+        pairs=int(outcome.known.sum()),
+        total=len(outcome.known),
+        interval=None if confidence is None else _interval(outcome, confidence, resamples, seed),
     )
 
 
@@ -162,6 +149,7 @@ def evaluate_word_analogies(
         case_insensitive=case_insensitive,
         similarity_function=similarity_function,
     )
+    outcome = of_answers(Path(path).stem, answered, dummy4unknown)
     sections = [
         SectionScore(
             name=section.name,
@@ -172,12 +160,12 @@ def evaluate_word_analogies(
         for section in answered
     ]
     return AnalogyScore(
-        name=Path(path).stem,
+        name=outcome.name,
         sections=sections,
         semantic=_together("semantic", [section for section in sections if not section.name.startswith("gram")]),
         syntactic=_together("syntactic", [section for section in sections if section.name.startswith("gram")]),
         total=_together("total", sections),
-        interval=None if confidence is None else _interval(answered, dummy4unknown, confidence, resamples, seed),
+        interval=None if confidence is None else _interval(outcome, confidence, resamples, seed),
     )
 
 
@@ -190,22 +178,7 @@ def _together(name: str, sections: Sequence[SectionScore]) -> SectionScore:
     )
 
 
-def _interval(
-    answered: Sequence[AnsweredSection], dummy4unknown: bool, confidence: float, resamples: int, seed: int
-) -> Interval:
-    """Of the total accuracy, over resamples of the pairs a, b of each section."""
-    counts: dict[tuple[int, str, str], list[int]] = {}
-    for number, section in enumerate(answered):
-        for (a, b, *_), known, correct in zip(section.questions, section.known, section.correct, strict=True):
-            if known or dummy4unknown:
-                count = counts.setdefault((number, a, b), [0, 0])
-                count[0] += int(correct)
-                count[1] += 1
-    right, asked = np.array(list(counts.values()), dtype=np.int64).reshape(-1, 2).T
-    return bootstrap(
-        lambda drawn: float(right[drawn].sum() / asked[drawn].sum()),
-        len(right),
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-    )
+def _interval(outcome: Outcome, confidence: float, resamples: int, seed: int) -> Interval:
+    """Of the score, over resamples of the units that count."""
+    items = outcome.counting_units()
+    return bootstrap(outcome.scores, items, confidence=confidence, resamples=resamples, seed=seed)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pyembed.vectors.arrays import Float64Array, Int64Array
+from pyembed.vectors.arrays import BoolArray, Float64Array, Int64Array
+
+_DRAWN_AT_ONCE = 1 << 20
+"""Items of resamples: statistics take some tens of bytes for each."""
 
 
 class Correlation(NamedTuple):
@@ -28,24 +31,47 @@ class Interval(NamedTuple):
 
 def pearson(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Pearson's correlation of two sequences of equal length; NaN where one is constant, short of two, or holds NaN."""
-    values = np.stack([np.asarray(sequence, dtype=np.float64) for sequence in (first, second)])
-    centered = values - values.mean(axis=1, keepdims=True) if values.shape[1] else values
-    scale = float(np.sqrt((centered**2).sum(axis=1).prod()))
-    return float(np.clip(centered[0] @ centered[1] / scale, -1, 1)) if scale else float("nan")
+    x, y = (np.asarray(sequence, dtype=np.float64)[None] for sequence in (first, second))
+    # Of equal values the mean may differ by rounding, and then they would seem to vary.
+    is_constant = not x.size or np.ptp(x) == 0 or np.ptp(y) == 0
+    return float("nan") if is_constant else float(_pearson(x, y, np.ones(x.shape))[0])
 
 
 def spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Spearman's rank correlation, ties at their mean rank; NaN where one is constant, short of two, or holds NaN."""
-    return pearson(*(_mean_ranks(np.asarray(values, dtype=np.float64)) for values in (first, second)))
+    return float(spearman_of_draws(first, second, np.ones((1, np.size(first)), dtype=np.int64))[0])
 
 
-def _mean_ranks(values: Float64Array) -> Float64Array:
-    """Ranks from 1; equal values share the mean of theirs. NaN, which has no place among others, leaves none to any."""
-    if np.isnan(values).any():
-        return np.full(values.shape, np.nan)
+def spearman_of_draws(first: npt.ArrayLike, second: npt.ArrayLike, counts: Int64Array) -> Float64Array:
+    """Spearman's rank correlations of sequences [n] whose items occur as often as `counts`, [draws, n], says: [draws].
+
+    What `spearman` finds in sequences with each item repeated so often; NaN in a sequence leaves none of them any.
+    """
+    x, y = (_mean_ranks(np.asarray(sequence, dtype=np.float64), counts) for sequence in (first, second))
+    return _pearson(x, y, counts)
+
+
+def _pearson(first: Float64Array, second: Float64Array, weights: npt.NDArray[Any]) -> Float64Array:
+    """Of values [draws or 1, n], each of them of a weight [draws, n]: [draws]."""
+    totals = np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    first, second = (values - (weights * values).sum(axis=1, keepdims=True) / totals for values in (first, second))
+    scale = np.sqrt((weights * first**2).sum(axis=1) * (weights * second**2).sum(axis=1))
+    found: Float64Array = np.full(len(weights), np.nan)
+    np.divide((weights * first * second).sum(axis=1), scale, out=found, where=scale > 0)
+    return np.clip(found, -1, 1)
+
+
+def _mean_ranks(values: Float64Array, counts: Int64Array) -> Float64Array:
+    """Ranks from 1 of values [n] that occur `counts` times, [draws, n]; equal values share the mean of theirs.
+
+    NaN, which has no place among others, leaves none to any.
+    """
+    if np.isnan(values).any() or not values.size:
+        return np.full(counts.shape, np.nan)
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    mean_rank: Float64Array = np.cumsum(sizes) - (sizes - 1) / 2
-    return mean_rank[group]
+    drawn = np.add.reduceat(counts[:, np.argsort(group)], np.cumsum(sizes) - sizes, axis=1)
+    mean_rank: Float64Array = np.cumsum(drawn, axis=1) - (drawn - 1) / 2
+    return mean_rank[:, group]
 
 
 def correlation_pvalue(correlation: float, pairs: int) -> float:
@@ -80,24 +106,39 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
 
 
 def bootstrap(
-    statistic: Callable[[Int64Array], float], items: int, *, confidence: float, resamples: int, seed: int
+    statistic: Callable[[Int64Array], Float64Array],
+    items: BoolArray,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int,
 ) -> Interval:
     """The middle `confidence` of a statistic over resamples of the items, drawn with replacement.
 
     Args:
-        statistic: of int64[items], numbers of items, each of 0 to items - 1.
-        items: how many there are; the interval of less than two is NaN.
+        statistic: float64[draws] of int64[draws, items], how often each item was drawn; NaN does not count.
+        items: [items], which of them are drawn; the interval of less than two is NaN.
         confidence: 0 to 1, both excluded.
         resamples: how often, >= 1.
         seed: of the draws; equal seeds give equal intervals.
     """
-    if items < 2:
-        return Interval(float("nan"), float("nan"))
-    draws = np.random.default_rng(seed).integers(items, size=(resamples, items))
-    values = np.array([statistic(draw) for draw in draws])
-    tail = (1 - confidence) / 2
+    drawn = np.flatnonzero(items)
+    values = np.full(0, np.nan)
+    if len(drawn) > 1:
+        values = np.concatenate([statistic(counts) for counts in _draws(drawn, len(items), resamples, seed)])
     values = values[~np.isnan(values)]
     if not values.size:
         return Interval(float("nan"), float("nan"))
+    tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail]).tolist()
     return Interval(low, high)
+
+
+def _draws(drawn: Int64Array, items: int, resamples: int, seed: int) -> Iterator[Int64Array]:
+    """How often each of the items, 0 for those not drawn from, occurs: [draws, items], as many draws at once as fit."""
+    generator = np.random.default_rng(seed)
+    at_once = max(1, _DRAWN_AT_ONCE // items)
+    for first in range(0, resamples, at_once):
+        draws = drawn[generator.integers(len(drawn), size=(min(at_once, resamples - first), len(drawn)))]
+        draws += items * np.arange(len(draws))[:, None]
+        yield np.bincount(draws.ravel(), minlength=items * len(draws)).reshape(-1, items)

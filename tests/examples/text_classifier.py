@@ -71,11 +71,9 @@ _SST2 = ("train", "test")
 def pretrained_vectors(task: Task, dimensions: int, epochs: int) -> Tensor:
     """float32[words, D], learned from the training texts without their labels; as long as torch.nn.Embedding's are."""
     texts = [[task.words[id_] for id_ in ids.tolist()] for ids in task.train.ids]
-    model = pyembed.Word2Vec(vector_size=dimensions, min_count=1, epochs=epochs, threads=1).fit(texts, progress=False)
-    vectors = torch.zeros(len(task.words), dimensions)
-    for id_, word in enumerate(task.words):
-        if word in model.wv:
-            vectors[id_] = torch.tensor(model.wv[word])
+    model = pyembed.Word2Vec(sg=1, vector_size=dimensions, min_count=1, epochs=epochs, workers=1)
+    model.fit(texts, progress=False)
+    vectors = model.wv.to_embedding(task.words, padding=PADDING).weight
     return vectors * dimensions**0.5 / vectors.norm(dim=1).mean()
 
 
@@ -86,7 +84,7 @@ def _lines(path: Path) -> list[str]:
 def _task(train: Iterable[list[str]], test: Iterable[list[str]]) -> Task:
     split = [[(_words(text), label) for text, label in part] for part in (train, test)]
     counts = Counter(word for words, _ in split[0] for word in words)
-    words = ["", "?", *(word for word, count in counts.most_common() if count > 1)]
+    words = ["<padding>", "<unknown>", *(word for word, count in counts.most_common() if count > 1)]
     labels = sorted({label for _, label in split[0]})
     id_of, class_of = ({name: id_ for id_, name in enumerate(names)} for names in (words, labels))
     parts = [
