@@ -11,6 +11,8 @@ import numpy as np
 from pyembed.vectors.formats import VectorTable, write
 from pyembed.vectors.formats.fasttext_matrix import Codebook, DenseMatrix, QuantizedMatrix
 from pyembed.vectors.formats.fasttext_model import FastTextArguments, FastTextModel, write_model
+from pyembed.vectors.formats.model_words import MODEL_KEY, MODEL_VERSION, word_tensors
+from pyembed.vectors.formats.safetensors_file import write_file
 
 WORDS = ["the", "könig", "x", "naïve", "ελλάδα", "10", "</s>", "b\u00a0c", "日本"]
 DIMENSIONS = 6
@@ -134,6 +136,13 @@ def write_cases(folder: Path) -> dict[str, Path]:
         cases[case] = folder / case / "v.fifu"
         cases[case].parent.mkdir()
         cases[case].write_bytes(content)
+    cases["safetensors-model"] = folder / "safetensors-model" / "word2vec.model"
+    cases["safetensors-model"].parent.mkdir()
+    write_file(
+        cases["safetensors-model"],
+        {"weight": table.vectors, "out_vectors": table.vectors, **word_tensors(WORDS, np.arange(len(WORDS), 0, -1))},
+        {MODEL_KEY: MODEL_VERSION, "settings": "{}"},
+    )
     for case in ("huggingface", "huggingface-txt", "huggingface-unigram", "huggingface-sharded"):
         cases[case] = folder / case
         write(table, cases[case], format="huggingface")

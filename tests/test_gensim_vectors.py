@@ -246,6 +246,15 @@ def test_a_word_twice_in_a_file_is_refused_or_left_out_and_leaves_no_empty_key(t
     assert vectors.most_similar("a") == [("b", 0.0)]
 
 
+def test_lock_factors_are_floats_and_1_where_none_was_given():
+    vectors = KeyedVectors(["a", "b", "c"], np.eye(3))
+    vectors.set_vecattr("b", "lockf", 0)
+    assert vectors.expandos["lockf"].dtype == np.float32
+    vectors.add_vectors(["d", "e"], np.eye(3)[:2], extras={"lockf": [0.5, 2]})
+    vectors.add_vector("f", [1, 1, 1])
+    assert vectors.expandos["lockf"].tolist() == [1, 0, 1, 0.5, 2, 1]
+
+
 def test_add_vectors_takes_extras():
     vectors = KeyedVectors(["a"], [[1, 0]], counts=[7])
     rows = np.float32([[0, 1], [1, 1], [2, 2]])

@@ -11,9 +11,8 @@ import numpy as np
 
 from pyembed.vectors.arrays import BoolArray, Int64Array
 from pyembed.vectors.evaluation_files import read_analogies
-from pyembed.vectors.nearest import unbeaten
+from pyembed.vectors.queries import Excluded, by_cosine, by_products
 from pyembed.vectors.rows import PartOfRows, unit_rows
-from pyembed.vectors.scores import CosAdd, CosMul, Score
 from pyembed.vectors.search import Searchable
 
 SimilarityFunction = Literal["most_similar", "most_similar_cosmul"]
@@ -72,13 +71,13 @@ def answer_analogies(
     is_known = (rows >= 0).all(axis=1)
     is_correct = np.zeros(len(rows), dtype=np.bool_)
     is_correct[is_known] = _answer(vectors, rows[is_known], spellings, similarity_function)
-    ends = np.cumsum([len(lines) for lines in spelled])[:-1]
+    ends = np.cumsum([len(lines) for lines in spelled], dtype=np.int64)
     return [
         AnsweredSection(
             name=name, questions=[(a, b, c, d) for a, b, c, d in questions], known=part_known, correct=part_correct
         )
         for (name, _), questions, part_known, part_correct in zip(
-            read, spelled, np.split(is_known, ends), np.split(is_correct, ends), strict=True
+            read, spelled, np.split(is_known, ends)[:-1], np.split(is_correct, ends)[:-1], strict=True
         )
     ]
 
@@ -92,19 +91,20 @@ def _answer(
     a, b, c, d = questions.T
     words, norms = vectors._rows().gather(questions.T[:3])
     unit_a, unit_b, unit_c = words / norms[..., None]
-    score: Score = CosAdd(unit_rows(unit_b - unit_a + unit_c))
     if function == "most_similar_cosmul":
-        score = CosMul(np.stack([unit_b, unit_c]), unit_a[None])
+        queries = by_products(np.stack([unit_b, unit_c]), unit_a[None])
+    else:
+        queries = by_cosine(unit_rows(unit_b - unit_a + unit_c))
     # Right is whatever none but a spelling of a, b or c beats; that takes less than to find the best.
     asker = np.repeat(np.arange(len(questions)), [len(spellings[word]) for word in d.tolist()])
     rights = np.array([row for word in d.tolist() for row in spellings[word]], dtype=np.int64)
-    bar = np.full(len(questions), -np.inf, dtype=np.float32)
-    np.fmax.at(bar, asker, score.part(asker).of_own(*vectors._rows().gather(rights)))
-    excluded = [[row for word in question for row in spellings[word]] for question in questions.tolist()]
-    searched = sum(map(len, spellings.values()))
-    stands = unbeaten(PartOfRows(vectors._rows(), 0, searched), score, bar, excluded)
+    bars = np.full(len(questions), -np.inf, dtype=np.float32)
+    np.fmax.at(bars, asker, queries.part(asker).of_own(*vectors._rows().gather(rights)))
+    excluded = Excluded.of([[row for word in question for row in spellings[word]] for question in questions.tolist()])
+    searched = PartOfRows(vectors._rows(), 0, sum(map(len, spellings.values())))
+    stands = vectors._search.unbeaten(searched, queries, bars, excluded)
     # A question that asks for one of its own words cannot be answered right.
-    is_correct: BoolArray = stands & np.isfinite(bar) & (d != a) & (d != b) & (d != c)
+    is_correct: BoolArray = stands & np.isfinite(bars) & (d != a) & (d != b) & (d != c)
     return is_correct
 
 

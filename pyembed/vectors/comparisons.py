@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from pyembed.vectors.arrays import Float32Array
 from pyembed.vectors.lookup import Key, Lookup
-from pyembed.vectors.nearest import all_scores
+from pyembed.vectors.nearest import EXACT, Search
+from pyembed.vectors.queries import by_cosine
 from pyembed.vectors.rows import unit_rows
-from pyembed.vectors.scores import CosAdd
 from pyembed.vectors.word_movers import word_movers_distance
 
 KeyOrVector = Key | Float32Array
@@ -21,6 +21,8 @@ KeyOrVector = Key | Float32Array
 
 class Comparable(Lookup):
     """Words that can be compared. Cosines are -1 to 1, and 0 where a vector is all zeros; distances are 1 - cosine."""
+
+    _search: Search = EXACT
 
     def similarity(self, w1: Key, w2: Key) -> float:
         """The cosine of two words.
@@ -63,7 +65,8 @@ class Comparable(Lookup):
         if len(other_words):
             cosines: Float32Array = self._units(other_words) @ query[0]
             return 1 - cosines
-        return 1 - all_scores(self._rows(), CosAdd(query))[:, 0]
+        distances: Float32Array = 1 - self._search.scores(self._rows(), by_cosine(query))[0]
+        return distances
 
     def most_similar_to_given(self, key1: Key, keys_list: Sequence[Key]) -> Key:
         """The one of `keys_list` most similar to `key1`; of equal ones the first."""

@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pyembed.vectors.arrays import Float32Array, Int64Array
-from pyembed.vectors.attributes import Column, as_column, dtype_of, grown, new_column, require_fitting
+from pyembed.vectors.attributes import (
+    Column,
+    as_column,
+    default_of,
+    dtype_of,
+    grown,
+    new_column,
+    require_fitting,
+)
 from pyembed.vectors.evaluated import Evaluable
 from pyembed.vectors.lookup import Key, require_strings
 from pyembed.vectors.rows import FloatRows, divisors_of, norms_of
@@ -126,7 +134,7 @@ class Editable(Evaluable):
         Args:
             keys: a word, or several; of one that is given twice, the first row counts, with `replace` the last.
             weights: a vector [D], or a row for each word, [n, D].
-            extras: further values by name, one for each word given; words without any have zero.
+            extras: further values by name, one for each word given; words without any have 0, or 1 for a lock factor.
             replace: give words that are there already these vectors and values; otherwise they keep their own.
 
         Raises:
@@ -162,7 +170,7 @@ class Editable(Evaluable):
         for name, column in columns.items():
             self.expandos.setdefault(name, new_column(name, column.dtype, first))
         if new:
-            self.expandos = {name: grown(column, len(self)) for name, column in self.expandos.items()}
+            self.expandos = {name: grown(column, len(self), default_of(name)) for name, column in self.expandos.items()}
         for name, column in columns.items():
             self.expandos[name][targets] = column[places]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _GENSIM_3 = {
     "accuracy": "evaluate_word_analogies",
-    "get_keras_embedding": "torch.nn.Embedding.from_pretrained(torch.from_numpy(vectors.vectors))",
+    "get_keras_embedding": "to_embedding(), a torch.nn.Embedding",
     "index2entity": "index_to_key",
     "index2word": "index_to_key",
     "syn0": "vectors",

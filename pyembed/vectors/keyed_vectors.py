@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pyembed.vectors import formats
-from pyembed.vectors.arrays import BoolArray, Float32Array
-from pyembed.vectors.editing import Editable
-from pyembed.vectors.gensim_names import explain
+from pyembed.vectors.arrays import BoolArray
+from pyembed.vectors.attributes import new_column
+from pyembed.vectors.former_names import FormerlyNamed
 from pyembed.vectors.lookup import Key
+from pyembed.vectors.modules import Embeddable
 from pyembed.vectors.quantized import QuantizedVectors
 from pyembed.vectors.word2vec_files import read_word2vec, write_counts, write_word2vec
 
 
-class KeyedVectors(Editable):
+class KeyedVectors(FormerlyNamed, Embeddable):
     """Words and their vectors, with gensim's methods.
 
     Attributes are those of gensim: `index_to_key`, `key_to_index`, `vectors` float32[V, D], `expandos`; and `counts`
@@ -69,25 +69,6 @@ class KeyedVectors(Editable):
     def __repr__(self) -> str:
         return f"KeyedVectors({len(self):,} words, {self.vector_size} dimensions)"
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(explain(name))
-
-    def word_vec(self, key: Key, norm: bool = False) -> Float32Array:
-        """A former name of `get_vector`."""
-        warnings.warn("word_vec: use get_vector", DeprecationWarning, stacklevel=2)
-        return self.get_vector(key, norm)
-
-    def words_closer_than(self, word1: Key, word2: Key) -> list[str]:
-        """A former name of `closer_than`."""
-        warnings.warn("words_closer_than: use closer_than", DeprecationWarning, stacklevel=2)
-        return self.closer_than(word1, word2)
-
-    def init_sims(self, replace: bool = False) -> None:
-        """A former name of `fill_norms`, and with `replace` of `unit_normalize_all`."""
-        warnings.warn("init_sims: use unit_normalize_all, or nothing", DeprecationWarning, stacklevel=2)
-        if replace:
-            self.unit_normalize_all()
-
     def vectors_for_all(
         self,
         keys: Iterable[Key],
@@ -117,7 +98,9 @@ class KeyedVectors(Editable):
         return QuantizedVectors(self.index_to_key, self._table)
 
     def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:
-        """Writes a file in the format of its suffix, or of the one named, whole or not at all.
+        """Writes a file in the format named, or of its suffix, whole or not at all.
+
+        A suffix that is no format's, .kv or .wordvectors for example, makes a safetensors file; load knows it anyway.
 
         See `pyembed.vectors.formats.FORMATS` for formats and what they keep: all keep words and vectors, few counts and
         metadata; further values are kept by none.
@@ -126,12 +109,12 @@ class KeyedVectors(Editable):
             pyembed.vectors.VectorFileError: the format is unknown, or cannot hold a word.
             OSError: the file cannot be written.
         """
-        formats.write(self._as_table(), path, format=format)
+        formats.write(self._as_table(), path, format=format or formats.format_to_save(path).name)
 
     @classmethod
     def load(
         cls,
-        path: str | os.PathLike[str],
+        fname: str | os.PathLike[str],
         mmap: bool | str | None = False,
         *,
         format: str | None = None,
@@ -142,7 +125,7 @@ class KeyedVectors(Editable):
         Vectors that hold NaN or infinity are told of by a warning; no search finds them.
 
         Args:
-            path: the file, or folder.
+            fname: the file, or folder.
             mmap: leave the vectors in the file, where the format can; they cannot be changed then.
             format: a name among `pyembed.vectors.formats.FORMATS`, where suffix and content say too little.
             errors: "strict", or what is to be done about damage: "replace" or "skip".
@@ -151,9 +134,9 @@ class KeyedVectors(Editable):
             pyembed.vectors.VectorFileError: the format is unknown, or the file damaged.
             OSError: the file cannot be read.
         """
-        loaded = cls._of(formats.read(path, format=format, mmap=bool(mmap), errors=errors))
+        loaded = cls._of(formats.read(fname, format=format, mmap=bool(mmap), errors=errors))
         if not mmap:  # which would read all of the file
-            loaded._warn_of_non_finite(path)
+            loaded._warn_of_non_finite(fname)
         return loaded
 
     def save_word2vec_format(
@@ -223,7 +206,7 @@ class KeyedVectors(Editable):
             binary: numbers as they are in memory, and not as text.
             encoding: UTF-8 only.
             unicode_errors: "strict"; or "replace" or "ignore", and what is not UTF-8 becomes U+FFFD; or "skip".
-            limit: keep only so many of the first words.
+            limit: read no further than so many words. What comes after them is not looked at.
             datatype: float32 only.
             no_header: there is no line of the number of words and dimensions.
 
@@ -269,7 +252,7 @@ class KeyedVectors(Editable):
         found = np.array([self.key_to_index.get(word, -1) for word in table.words], dtype=np.int64)
         is_here: BoolArray = found >= 0
         self._table.assign(found[is_here], table.vectors[is_here])
-        factors = self.expandos.setdefault("lockf", np.ones(len(self), dtype=np.float32))
+        factors = self.expandos.setdefault("lockf", new_column("lockf", np.float32, len(self)))
         factors[found[is_here]] = lockf
         return int(is_here.sum())
 

@@ -26,7 +26,7 @@ class QuantizedVectors(Evaluable):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the vectors, D + 8 a word."""
+        """Bytes of the vectors, D + 4 a word."""
         return self._values.nbytes
 
     def __repr__(self) -> str:

@@ -10,6 +10,8 @@ from pyembed.vectors.arrays import Float32Array, Int8Array, Int64Array
 
 _ZERO = np.float32(1e-30)
 """Rows of nothing greater become zeros in 8 bits: their scale would leave the range of float32."""
+SHORTEST = 1e-15
+"""The squares of shorter vectors, as of very long ones, leave the range of float32: they are taken in float64."""
 
 
 class Rows(Protocol):
@@ -18,6 +20,12 @@ class Rows(Protocol):
     @property
     def shape(self) -> tuple[int, int]:
         """V and D."""
+
+    def values(self) -> Float32Array | Int8Array:
+        """All rows, [V, D], elements side by side, for their directions only: each may have a unit of its own."""
+
+    def stamp(self) -> object:
+        """What is equal while the rows are; None where somebody may change them unseen."""
 
     def block(self, start: int, stop: int) -> tuple[Float32Array, Float32Array]:
         """Rows start to stop, [n, D], and their lengths, [n]."""
@@ -28,7 +36,12 @@ class Rows(Protocol):
 
 def norms_of(vectors: Float32Array) -> Float32Array:
     """Euclidean lengths of vectors [..., D]."""
-    norms: Float32Array = np.sqrt(np.einsum("...j,...j->...", vectors, vectors))
+    norms: Float32Array = np.asarray(np.sqrt(np.einsum("...j,...j->...", vectors, vectors)))
+    doubtful = ~((norms > SHORTEST) & (norms < np.inf))
+    if doubtful.any():
+        wide = vectors[doubtful].astype(np.float64)
+        with np.errstate(over="ignore"):
+            norms[doubtful] = np.sqrt(np.einsum("...j,...j->...", wide, wide))
     return norms
 
 
@@ -45,7 +58,7 @@ def unit_rows(vectors: Float32Array) -> Float32Array:
 
 
 class FloatRows:
-    """float32 rows. Lengths are kept for the next search only while nobody else can hold, and so change, the array."""
+    """float32 rows. What searches keep of them holds only while nobody else can hold, and so change, the array."""
 
     def __init__(self, vectors: Float32Array) -> None:
         """The array itself is kept, not a copy; see `keep_private`."""
@@ -53,7 +66,7 @@ class FloatRows:
         self._reserve = vectors
         """What `_vectors` is the beginning of; longer where rows were appended."""
         self._private = False
-        self._divisors: Float32Array | None = None
+        self._stamp = object()
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: one array. Of two, the one would no longer be the beginning of the other."""
@@ -64,13 +77,27 @@ class FloatRows:
         return self._vectors.shape[0], self._vectors.shape[1]
 
     def lend(self) -> Float32Array:
-        """The array itself, to read and to change. From here on lengths are taken anew at each search."""
-        self._private, self._divisors = False, None
+        """The array itself, to read and to change. From here on nothing is kept of it between searches."""
+        self._private = False
         return self._vectors
 
     def keep_private(self) -> None:
-        """Promises that the caller keeps no reference to the array, nor to what it is a view of."""
+        """Promises that nobody who holds the array, or what it is a view of, changes it without a call of `forget`."""
         self._private = True
+
+    def peek(self) -> Float32Array:
+        """The array itself, for who keeps the promise of `keep_private`."""
+        return self._vectors
+
+    def forget(self) -> None:
+        """The array was changed: whatever was kept about its rows is taken anew."""
+        self._stamp = object()
+
+    def values(self) -> Float32Array:
+        return self._vectors
+
+    def stamp(self) -> object:
+        return self._stamp if self._private else None
 
     def view(self, row: int) -> Float32Array:
         """One row, [D], for reading."""
@@ -80,25 +107,23 @@ class FloatRows:
 
     def block(self, start: int, stop: int) -> tuple[Float32Array, Float32Array]:
         rows = self._vectors[start:stop]
-        if not self._private:
-            return rows, divisors_of(rows)
-        if self._divisors is None:
-            self._divisors = divisors_of(self._vectors)
-        return rows, self._divisors[start:stop]
+        return rows, divisors_of(rows)
 
     def gather(self, index: Int64Array) -> tuple[Float32Array, Float32Array]:
-        rows: Float32Array = np.take(self._vectors, index, axis=0)
-        return rows, divisors_of(rows) if self._divisors is None else self._divisors[index]
+        # np.take, otherwise the faster, first copies all of an array whose rows are not side by side
+        direct = self._vectors.flags.c_contiguous
+        rows: Float32Array = np.take(self._vectors, index, axis=0) if direct else self._vectors[index]
+        return rows, divisors_of(rows)
 
     def assign(self, index: Int64Array, vectors: Float32Array) -> None:
         """Other values for some rows."""
         self._vectors[index] = vectors
-        self._divisors = None
+        self.forget()
 
     def normalize(self) -> None:
         """Makes every row one of length 1, in place; zeros stay zeros."""
         self._vectors /= divisors_of(self._vectors)[:, None]
-        self._divisors = None
+        self.forget()
 
     def append(self, vectors: Float32Array) -> None:
         """More rows. Room is left for as many again as half of all, so that appending one by one stays cheap."""
@@ -110,7 +135,8 @@ class FloatRows:
             self._reserve[:old] = self._vectors
             self._private = True
         self._reserve[old:new] = vectors
-        self._vectors, self._divisors = self._reserve[:new], None
+        self._vectors = self._reserve[:new]
+        self.forget()
 
 
 class PartOfRows:
@@ -119,6 +145,13 @@ class PartOfRows:
     def __init__(self, rows: Rows, start: int, stop: int) -> None:
         self._rows, self._start = rows, start
         self.shape = stop - start, rows.shape[1]
+
+    def values(self) -> Float32Array | Int8Array:
+        return self._rows.values()[self._start : self._start + self.shape[0]]
+
+    def stamp(self) -> object:
+        stamp = self._rows.stamp()
+        return None if stamp is None else (stamp, self._start, self.shape)
 
     def block(self, start: int, stop: int) -> tuple[Float32Array, Float32Array]:
         return self._rows.block(self._start + start, self._start + min(stop, self.shape[0]))
@@ -132,10 +165,7 @@ class Int8Rows:
 
     def __init__(self, values: Int8Array, scales: Float32Array) -> None:
         self._values, self._scales = values, scales
-        self._divisors = np.empty_like(scales)
-        for start in range(0, len(values), 65_536):  # as float32 a block at a time, since all would not fit
-            block = slice(start, start + 65_536)
-            self._divisors[block] = divisors_of(values[block].astype(np.float32))
+        self._stamp = object()
 
     @classmethod
     def of(cls, rows: Rows, rows_at_once: int = 65_536) -> Int8Rows:
@@ -163,12 +193,19 @@ class Int8Rows:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return self._values.nbytes + self._scales.nbytes + self._divisors.nbytes
+        return self._values.nbytes + self._scales.nbytes
+
+    def values(self) -> Int8Array:
+        return self._values
+
+    def stamp(self) -> object:
+        return self._stamp
 
     def block(self, start: int, stop: int) -> tuple[Float32Array, Float32Array]:
         # Scales cancel out in a cosine, so rows stay in steps of their own.
-        return self._values[start:stop].astype(np.float32), self._divisors[start:stop]
+        rows = self._values[start:stop].astype(np.float32)
+        return rows, divisors_of(rows)
 
     def gather(self, index: Int64Array) -> tuple[Float32Array, Float32Array]:
-        rows = np.take(self._values, index, axis=0).astype(np.float32)
-        return rows * self._scales[index][..., None], self._divisors[index] * self._scales[index]
+        rows = np.take(self._values, index, axis=0) * self._scales[index][..., None]
+        return rows, divisors_of(rows)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Sequence
-from typing import Protocol, overload
+from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
 
-from pyembed.vectors.arrays import Float32Array
+from pyembed.vectors.arrays import Float32Array, Int64Array
 from pyembed.vectors.comparisons import Comparable, KeyOrVector, as_list
 from pyembed.vectors.lookup import Key
-from pyembed.vectors.nearest import all_scores, nearest
+from pyembed.vectors.nearest import EXACT
+from pyembed.vectors.queries import Excluded, Queries, by_cosine, by_products
 from pyembed.vectors.rows import PartOfRows, unit_rows
-from pyembed.vectors.scores import CosAdd, CosMul, Score
+
+if TYPE_CHECKING:
+    from pyembed.vectors.approximate import ApproximateIndex, IndexDtype
 
 Item = KeyOrVector | tuple[KeyOrVector, float]
 """A word or a vector, or either with its weight."""
@@ -90,7 +95,7 @@ class Searchable(Comparable):
         queries, asked = self._queries([positive], [negative])
         if indexer is not None and topn is not None:
             return indexer.most_similar(queries[0], topn)
-        return self._answer(CosAdd(queries), asked, topn, self._range(clip_start, clip_end, restrict_vocab))
+        return self._answer(by_cosine(queries), asked, topn, self._range(clip_start, clip_end, restrict_vocab))
 
     def most_similar_batch(
         self,
@@ -113,12 +118,8 @@ class Searchable(Comparable):
         Raises:
             UnknownWordError, ValueError: as `most_similar`; or not as many negatives as positives.
         """
-        if negative is not None and len(negative) != len(positive):
-            raise ValueError(f"negative: expected one for each of {len(positive)} queries, found {len(negative)}")
-        if not len(positive):
-            return []
-        queries, asked = self._queries(list(positive), [None] * len(positive) if negative is None else list(negative))
-        return self._rankings(CosAdd(queries), asked, topn, self._range(0, None, restrict_vocab))
+        queries, asked = self._queries_of_batch(positive, negative)
+        return self._rankings(by_cosine(queries), asked, topn, self._range(0, None, restrict_vocab))
 
     def most_similar_cosmul(
         self, positive: Items = None, negative: Items = None, topn: int | None = 10, restrict_vocab: int | None = None
@@ -136,7 +137,7 @@ class Searchable(Comparable):
             np.array([self._as_vector(item, norm=True) for item in side], np.float32).reshape(shape) for side in sides
         ]
         asked = [self.get_index(item) for side in sides for item in side if not isinstance(item, np.ndarray)]
-        return self._answer(CosMul(terms[0], terms[1]), [asked], topn, self._range(0, None, restrict_vocab))
+        return self._answer(by_products(terms[0], terms[1]), [asked], topn, self._range(0, None, restrict_vocab))
 
     def similar_by_key(
         self, key: Key, topn: int | None = 10, restrict_vocab: int | None = None
@@ -173,6 +174,61 @@ class Searchable(Comparable):
         if not similar:
             raise ValueError(f"expected at least one word similar to {wa!r}, found none")
         return self.similarity(wa, wb) / sum(cosine for _, cosine in similar)
+
+    def search_on(self, device: str | None) -> None:
+        """Searches from now on through PyTorch on a device, "cuda" for example; None for the CPU without PyTorch.
+
+        Results are the same up to rounding. The device holds a copy of the vectors, float32[V, D], and at most 34 MB of
+        scores; it is made anew for each search once `vectors` was asked for, since somebody may have changed them.
+
+        Raises:
+            ValueError: PyTorch has no such device here.
+        """
+        if device is None:
+            self._search = EXACT
+            return
+        from pyembed.vectors.torch_search import TorchSearch  # not at the head: it takes a second to import PyTorch
+
+        self._search = TorchSearch(device)
+
+    def approximate_index(
+        self,
+        *,
+        connectivity: int = 16,
+        expansion_add: int = 128,
+        expansion_search: int = 64,
+        dtype: IndexDtype = "f32",
+    ) -> ApproximateIndex:
+        """An index that finds most of the nearest words, looking at few of all; see `ApproximateIndex.build`.
+
+        Raises:
+            ModuleNotFoundError: the package usearch is not installed.
+        """
+        from pyembed.vectors.approximate import ApproximateIndex  # which builds on this file
+
+        return ApproximateIndex.build(
+            self,
+            connectivity=connectivity,
+            expansion_add=expansion_add,
+            expansion_search=expansion_search,
+            dtype=dtype,
+        )
+
+    def load_approximate_index(self, path: str | os.PathLike[str]) -> ApproximateIndex:
+        """Reads an index of these vectors that was saved; see `ApproximateIndex.load`."""
+        from pyembed.vectors.approximate import ApproximateIndex  # which builds on this file
+
+        return ApproximateIndex.load(self, path)
+
+    def _queries_of_batch(
+        self, positive: Sequence[Items] | Float32Array, negative: Sequence[Items] | None
+    ) -> tuple[Float32Array, list[list[int]]]:
+        """As `_queries`; `negative` may be left out."""
+        if negative is not None and len(negative) != len(positive):
+            raise ValueError(f"negative: expected one for each of {len(positive)} queries, found {len(negative)}")
+        if not len(positive):
+            return np.empty((0, self.vector_size), dtype=np.float32), []
+        return self._queries(list(positive), [None] * len(positive) if negative is None else list(negative))
 
     def _queries(self, positive: Sequence[Items], negative: Sequence[Items]) -> tuple[Float32Array, list[list[int]]]:
         """For each query its vector at length 1, [Q, D], and the rows of its words."""
@@ -215,21 +271,29 @@ class Searchable(Comparable):
         return start, max(start, stop)
 
     def _answer(
-        self, score: Score, asked: list[list[int]], topn: int | None, searched: tuple[int, int]
+        self, queries: Queries, asked: list[list[int]], topn: int | None, searched: tuple[int, int]
     ) -> Ranking | Float32Array:
         """What to give back for one query."""
         if topn is None:
-            return all_scores(PartOfRows(self._rows(), *searched), score)[:, 0]
-        return self._rankings(score, asked, topn, searched)[0]
+            (scores,) = self._search.scores(PartOfRows(self._rows(), *searched), queries)
+            return np.asarray(scores)
+        return self._rankings(queries, asked, topn, searched)[0]
 
-    def _rankings(self, score: Score, asked: list[list[int]], topn: int, searched: tuple[int, int]) -> list[Ranking]:
+    def _rankings(
+        self, queries: Queries, asked: list[list[int]], topn: int, searched: tuple[int, int]
+    ) -> list[Ranking]:
         start, stop = searched
-        if topn < 1 or start == stop:
+        if topn < 1 or start == stop or not asked:
             return [[] for _ in asked]
-        excluded = [[row - start for row in rows if start <= row < stop] for rows in asked]
-        found, scores = nearest(PartOfRows(self._rows(), start, stop), score, topn, excluded)
+        excluded = Excluded.of([[row - start for row in rows if start <= row < stop] for rows in asked])
+        k = min(operator.index(topn), stop - start)
+        found, scores = self._search.nearest(PartOfRows(self._rows(), start, stop), queries, k, excluded)
+        return self._named(start + found, scores)
+
+    def _named(self, found: Int64Array, scores: Float32Array) -> list[Ranking]:
+        """Words and scores, of rows int64[Q, k] and scores float32[Q, k], without those of -inf."""
         words = self.index_to_key
         return [
-            [(words[start + row], value) for row, value in zip(*pair, strict=True) if value != -np.inf]
+            [(words[row], value) for row, value in zip(*pair, strict=True) if value != -np.inf]
             for pair in zip(found.tolist(), scores.tolist(), strict=True)
         ]

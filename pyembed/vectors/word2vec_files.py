@@ -36,9 +36,7 @@ def read_word2vec(
         raise ValueError(f"unicode_errors: expected one of {', '.join(_ERRORS)}, found {unicode_errors!r}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit: expected at least 1, or None for all, found {limit}")
-    table = formats.read(path, format=_format(binary, not no_header), errors=_ERRORS[unicode_errors])
-    if limit is not None and limit < len(table.words):
-        table = formats.VectorTable(words=table.words[:limit], vectors=table.vectors[:limit].copy())
+    table = formats.read(path, format=_format(binary, not no_header), errors=_ERRORS[unicode_errors], limit=limit)
     if fvocab is None:
         return table
     counts = _read_counts(Path(fvocab), table)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyembed.files import require_writable
-from pyembed.vectors.formats.registry import FORMATS, Format, detect, format_of, named
+from pyembed.vectors.formats.registry import FORMATS, Format, detect, format_of, format_to_save, named
 from pyembed.vectors.formats.repairs import ERRORS, Errors, VectorFileWarning
 from pyembed.vectors.formats.table import VectorFileError, VectorTable
 
@@ -21,6 +21,7 @@ __all__ = [
     "VectorTable",
     "detect",
     "format_of",
+    "format_to_save",
     "named",
     "read",
     "require_target",
@@ -29,7 +30,12 @@ __all__ = [
 
 
 def read(
-    path: str | os.PathLike[str], *, format: str | None = None, mmap: bool = False, errors: Errors = "strict"
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    mmap: bool = False,
+    errors: Errors = "strict",
+    limit: int | None = None,
 ) -> VectorTable:
     """Reads a vector file.
 
@@ -38,6 +44,7 @@ def read(
         format: a name among FORMATS; by default what the suffix says and, where it says little, the content.
         mmap: leave the vectors in the file: they are read-only, and read when they are looked at.
         errors: what becomes of damage, see `Errors`.
+        limit: read no further than so many rows, >= 1; for word2vec's formats and GloVe's.
 
     Raises:
         VectorFileError: the format is unknown or cannot be memory-mapped, or the content is not valid; the message
@@ -48,6 +55,8 @@ def read(
     path = Path(path)
     found = detect(path) if format is None else named(format)
     options: dict[str, Any] = {"mmap": True} if mmap else {}
+    if limit is not None:
+        options["limit"] = limit
     if mmap and not found.mappable:
         able = ", ".join(name for name, other in FORMATS.items() if other.mappable)
         raise VectorFileError(f"{path}: expected a format that can be memory-mapped ({able}), found {found.name}")

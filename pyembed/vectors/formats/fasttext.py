@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from pyembed.vectors.arrays import Float32Array
 from pyembed.vectors.formats.fasttext_matrix import DenseMatrix
 from pyembed.vectors.formats.fasttext_model import MAGIC, FastTextArguments, FastTextModel, read_model, write_model
 from pyembed.vectors.formats.repairs import Errors, Repairs
@@ -16,7 +19,7 @@ from pyembed.vectors.formats.subwords import word_vectors
 from pyembed.vectors.formats.table import VectorFileError, VectorTable
 from pyembed.vectors.formats.word2vec_shared import encode_words
 
-__all__ = ["MAGIC", "read", "write"]
+__all__ = ["MAGIC", "read", "subword_vectors", "write"]
 
 
 def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
@@ -30,6 +33,20 @@ def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
     model = read_model(path)
     words = [repairs.decode(entry, f"in row {row}") for row, entry in enumerate(model.entries[: model.words])]
     return repairs.table(words, word_vectors(model), model.counts[: model.words])
+
+
+def subword_vectors(path: str | os.PathLike[str]) -> Callable[[str], Float32Array]:
+    """What a model makes of any word, in its dictionary or not: float32[D], composed of the word's n-grams.
+
+    As `unknown` of `KeyedVectors.to_embedding` it makes vectors of words that have none. A word without an n-gram in
+    the model has zeros. The model's matrix stays in its file.
+
+    Raises:
+        VectorFileError: the file is damaged, or of another format; the message names the byte.
+        OSError: the file cannot be read.
+    """
+    model = read_model(Path(path))
+    return lambda word: word_vectors(model, [word.encode()])[0]
 
 
 def write(table: VectorTable, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,11 @@ class FastTextModel:
         """How many buckets of n-grams of characters a word may have rows for."""
         is_old_classifier = self.version == 11 and self.arguments.model == _SUPERVISED
         return 0 if is_old_classifier or self.arguments.maxn <= 0 else self.arguments.bucket
+
+    @cached_property
+    def row_of(self) -> dict[bytes, int]:
+        """The row of each word."""
+        return {word: row for row, word in enumerate(self.entries[: self.words])}
 
 
 def read_model(path: Path) -> FastTextModel:

@@ -19,8 +19,10 @@ from pyembed.vectors.formats.word2vec_shared import encode_words
 _LINES_TO_COUNT_FIELDS_IN = 100
 
 
-def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
-    """Reads the whole file in blocks of lines, decompressed where its name ends in .gz, .bz2 or .zst.
+def read(path: Path, *, errors: Errors = "strict", limit: int | None = None) -> VectorTable:
+    """Reads the file in blocks of lines, decompressed where its name ends in .gz, .bz2 or .zst.
+
+    With a limit it is read no further than so many rows, >= 1.
 
     Raises:
         VectorFileError: the file is empty or damaged; the message names the line, counted from 1.
@@ -34,7 +36,7 @@ def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
     ((fields, _),) = Counter(line.count(separator.encode()) for line in ahead).most_common(1)
     if fields == 0:
         raise VectorFileError(f"{path}: line 1: expected a word and its numbers, found {ahead[0][:60]!r}")
-    words, vectors, _ = read_rows(blocks, fields, separator, repairs, first_line=1)
+    words, vectors, _ = read_rows(blocks, fields, separator, repairs, first_line=1, limit=limit)
     return repairs.table(words, vectors)
 
 

@@ -161,4 +161,4 @@ def write(table: VectorTable, path: Path) -> None:
             file = files.enter_context(whole_file(path / name))
             file.write(text)
             file.flush()  # whatever fails, fails before any appears: words must not stand beside another matrix
-        write_file(path / "model.safetensors", "embeddings", table.vectors, {})
+        write_file(path / "model.safetensors", {"embeddings": table.vectors}, {})

@@ -19,6 +19,7 @@ from pyembed.vectors.formats import (
     word2vec_binary,
     word2vec_text,
 )
+from pyembed.vectors.formats.pickles import refuse_pickle
 from pyembed.vectors.formats.table import VectorFileError, VectorTable
 from pyembed.vectors.formats.text_rows import is_compressed, lines_ahead, whole_lines
 from pyembed.vectors.formats.word2vec_shared import is_header
@@ -134,18 +135,34 @@ def format_of(path: str | os.PathLike[str]) -> Format:
     return found
 
 
+def format_to_save(path: str | os.PathLike[str]) -> Format:
+    """As `format_of`, and safetensors, which are known by their content, under a suffix that stands for nothing.
+
+    Raises:
+        VectorFileError: the suffix is that of a format which cannot be written, or not compressed.
+    """
+    path = Path(path)
+    is_free = path.suffix.lower() not in {*_BY_SUFFIX, *_READ_ONLY}
+    return _SAFETENSORS if is_free and not path.is_dir() and not is_compressed(path) else format_of(path)
+
+
 def detect(path: Path) -> Format:
     """The format of an existing file or folder: by its suffix, and by its content where the suffix is shared or
     unknown.
 
     `.bin` is fastText's or word2vec's, `.txt` word2vec's text if its first line is a header and GloVe's if not.
+    safetensors, models' files among them, are known under any name.
 
     Raises:
-        VectorFileError: neither tells.
+        VectorFileError: neither tells, or the file is a pickle.
         OSError: the file cannot be read.
     """
     if path.suffix.lower() in _READ_ONLY:
         return _READ_ONLY[path.suffix.lower()]
+    if path.is_file():
+        if safetensors.begins(path):
+            return _SAFETENSORS
+        refuse_pickle(path)
     try:
         found = format_of(path)
     except VectorFileError:

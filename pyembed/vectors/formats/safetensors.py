@@ -2,6 +2,7 @@
 
 So `torch.nn.Embedding(V, D).load_state_dict(safetensors.torch.load_file(path))` works as it stands. Metadata are
 strings by the format's rules: `words` and `counts` are JSON arrays, `pyembed_format` is the version of this layout.
+Of a model's file (model_words.py) the vectors are read.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from pyembed.vectors.formats.model_words import MODEL_KEY, is_model, read_words
 from pyembed.vectors.formats.repairs import Errors, Repairs
 from pyembed.vectors.formats.safetensors_file import SafetensorsFile, json_text, write_file
 from pyembed.vectors.formats.table import VectorFileError, VectorTable
 
 _LAYOUT_VERSION = "1"
-_OWN_KEYS = ("format", "pyembed_format", "words", "counts")
+_OWN_KEYS = ("format", "pyembed_format", MODEL_KEY, "words", "counts")
 
 
 def read(path: Path, *, errors: Errors = "strict", mmap: bool = False) -> VectorTable:
@@ -30,6 +32,8 @@ def read(path: Path, *, errors: Errors = "strict", mmap: bool = False) -> Vector
     """
     repairs = Repairs(path, errors)
     file = SafetensorsFile(path)
+    if is_model(file):
+        return _model_table(file, repairs, mmap)
     version = file.metadata.get("pyembed_format")
     if version != _LAYOUT_VERSION:
         raise VectorFileError(
@@ -45,8 +49,27 @@ def read(path: Path, *, errors: Errors = "strict", mmap: bool = False) -> Vector
     counts = None
     if "counts" in file.metadata:
         counts = np.array(_array(file.metadata, "counts", int, len(vectors), path), dtype=np.int64)
-    others = {name: value for name, value in file.metadata.items() if name not in _OWN_KEYS}
-    return repairs.table(words, vectors, counts, others)
+    return repairs.table(words, vectors, counts, _others(file.metadata))
+
+
+def _model_table(file: SafetensorsFile, repairs: Repairs, mmap: bool) -> VectorTable:
+    words, counts = read_words(file)
+    return repairs.table(words, file.matrix("weight", mmap), counts, _others(file.metadata))
+
+
+def _others(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in metadata.items() if name not in _OWN_KEYS}
+
+
+def begins(path: Path) -> bool:
+    """Whether a file begins as all of this format do: a length below 2^32, then a JSON object.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(9)
+    return beginning[4:] == b"\0\0\0\0{"
 
 
 def _array(metadata: Mapping[str, str], name: str, kind: type, length: int, path: Path) -> list[Any]:
@@ -77,4 +100,4 @@ def write(table: VectorTable, path: Path) -> None:
     metadata["words"] = json_text(list(table.words))
     if table.counts is not None:
         metadata["counts"] = json_text(table.counts.tolist())
-    write_file(path, "weight", table.vectors, metadata)
+    write_file(path, {"weight": table.vectors}, metadata)

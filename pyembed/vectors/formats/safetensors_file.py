@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,15 @@ _LONGEST_HEADER = 100_000_000
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "BOOL": 1} | {
     f"{sign}{8 * size}": size for sign in "IU" for size in (1, 2, 4, 8)
 }
-_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+_NUMPY = (
+    _FLOATS
+    | {"BF16": "<u2", "BOOL": "|b1"}
+    | {f"{sign}{8 * size}": f"<{sign.lower()}{size}" for sign in "IU" for size in (1, 2, 4, 8)}
+)
+_NAMES = {np.dtype(numpy): name for name, numpy in _NUMPY.items() if name != "BF16"}
+_ROWS_AT_ONCE = 1 << 16
+"""What is not contiguous is copied so many rows at a time to be written."""
 
 
 class Tensor(NamedTuple):
@@ -81,7 +89,7 @@ class SafetensorsFile:
             VectorFileError: it has other numbers, or another shape.
         """
         tensor = self.tensors[name]
-        if len(tensor.shape) != 2 or not tensor.shape[1] or tensor.dtype not in (*_NUMPY, "BF16"):
+        if len(tensor.shape) != 2 or not tensor.shape[1] or tensor.dtype not in (*_FLOATS, "BF16"):
             found = f"{tensor.dtype} of shape {list(tensor.shape)}"
             raise VectorFileError(f"{self.path}: {name}: expected floats of shape [V, D], found {found}")
         if mmap and tensor.dtype != "F32":
@@ -90,22 +98,53 @@ class SafetensorsFile:
         if tensor.dtype == "BF16":  # the upper half of a float32
             halves: npt.NDArray[np.uint16] = self._cursor.array("<u2", tensor.shape, name)
             return (halves.astype(np.uint32) << 16).view(np.float32)
-        array = self._cursor.array(_NUMPY[tensor.dtype], tensor.shape, name)
+        array = self._cursor.array(_FLOATS[tensor.dtype], tensor.shape, name)
         with np.errstate(over="ignore"):
             return array if mmap else np.array(array, dtype=np.float32)
 
+    def numbers(self, name: str, *dtypes: str) -> npt.NDArray[Any]:
+        """A tensor as it lies in the file, read-only; of bfloat16 the uint16 of the same bits.
 
-def write_file(path: Path, name: str, matrix: Float32Array, metadata: Mapping[str, str]) -> None:
-    """Writes one tensor and metadata, whole or not at all.
+        Raises:
+            VectorFileError: there is none of that name, or of another dtype than those named.
+        """
+        tensor = self.tensors.get(name)
+        if tensor is None or tensor.dtype not in (dtypes or _NUMPY):
+            found = f"{tensor.dtype}" if tensor else f"only {', '.join(self.tensors) or 'metadata'}"
+            raise VectorFileError(f"{self.path}: {name}: expected {' or '.join(dtypes) or 'numbers'}, found {found}")
+        self._cursor.position = tensor.start
+        return self._cursor.array(_NUMPY[tensor.dtype], tensor.shape, name)
+
+
+def write_file(
+    path: Path,
+    tensors: Mapping[str, npt.NDArray[Any]],
+    metadata: Mapping[str, str],
+    *,
+    bfloat16: Collection[str] = (),
+) -> None:
+    """Writes tensors and metadata, whole or not at all.
+
+    Args:
+        path: of the file.
+        tensors: by name, of any numbers that numpy and the format both have.
+        metadata: strings by name.
+        bfloat16: names of tensors whose uint16 are the bits of bfloat16.
 
     Raises:
         VectorFileError: metadata cannot be encoded, or are too long for the format's header.
         OSError: the file cannot be written.
     """
-    values = np.ascontiguousarray(matrix, dtype="<f4")
-    tensor = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [0, values.nbytes]}
+    # The widest first, so that all lie aligned.
+    arrays = dict(sorted(tensors.items(), key=lambda item: -item[1].itemsize))
+    entries: dict[str, Any] = {}
+    end = 0
+    for name, array in arrays.items():
+        dtype = "BF16" if name in bfloat16 else _NAMES[array.dtype.newbyteorder("<")]
+        entries[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [end, end + array.nbytes]}
+        end += array.nbytes
     try:
-        header = json_text({"__metadata__": dict(metadata), name: tensor}).encode()
+        header = json_text({"__metadata__": dict(metadata), **entries}).encode()
     except UnicodeEncodeError as error:
         raise VectorFileError(f"{path}: expected words and metadata that UTF-8 can hold: {error}") from error
     header += b" " * (-len(header) % 8)  # the format wants tensors aligned
@@ -117,9 +156,17 @@ def write_file(path: Path, name: str, matrix: Float32Array, metadata: Mapping[st
     with whole_file(path) as file:
         file.write(len(header).to_bytes(8, "little"))
         file.write(header)
-        file.write(values.data)
+        for array in arrays.values():
+            for start in range(0, len(array), _ROWS_AT_ONCE):
+                rows = array[start : start + _ROWS_AT_ONCE]
+                file.write(np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<")).data)
 
 
-def json_text(value: Any) -> str:
-    """JSON without spaces, in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def can_hold(dtype: np.dtype[Any]) -> bool:
+    """Whether a tensor can be of numpy's dtype."""
+    return dtype.newbyteorder("<") in _NAMES
+
+
+def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """JSON without spaces, in UTF-8; `default` makes something that JSON knows of what it does not."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=default)

@@ -53,11 +53,12 @@ def word_vectors(model: FastTextModel, words: Sequence[bytes] | None = None) -> 
     """
     known = words is None
     words = model.entries[: model.words] if words is None else words
-    index = {} if known else {word: row for row, word in enumerate(model.entries[: model.words])}
     vectors = np.zeros((len(words), model.arguments.dim), dtype=np.float32)
     for start in range(0, len(words), _WORDS_AT_ONCE):
         block = words[start : start + _WORDS_AT_ONCE]
-        own = np.arange(start, start + len(block)) if known else np.array([index.get(word, -1) for word in block])
+        own = (
+            np.arange(start, start + len(block)) if known else np.array([model.row_of.get(word, -1) for word in block])
+        )
         _add_means(model, block, own.astype(np.int64), vectors[start : start + len(block)])
     return vectors
 

@@ -86,6 +86,7 @@ def read_rows(
     first_line: int,
     has_word: bool = True,
     most_rows: int | None = None,
+    limit: int | None = None,
 ) -> tuple[list[str], Float32Array, int]:
     """Words, where lines have them, vectors float32[V, D], and how many lines there were.
 
@@ -97,6 +98,7 @@ def read_rows(
         first_line: the number of the first, for messages.
         has_word: a word stands before the numbers.
         most_rows: more lines than that are an error.
+        limit: blocks are read no further than so many sound lines.
 
     Raises:
         VectorFileError: a damaged line, where the policy is strict.
@@ -106,7 +108,7 @@ def read_rows(
     lines = 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     any_bytes = repairs.errors == "replace"
-    for block in blocks:
+    for block in blocks if limit is None else _first_lines(blocks, limit, words):
         threads = min(cores, _MOST_THREADS, 1 + len(block) // _BYTES_PER_THREAD)
         found, replaced, rows, total, faults, fault = vector_lines.parse(
             block, dimensions, separator, has_word, any_bytes, threads
@@ -126,6 +128,30 @@ def read_rows(
         words += found
         lines += total
     return words, vectors, lines
+
+
+def _first_lines(blocks: Iterable[bytes], limit: int, words: Sequence[str]) -> Iterator[bytes]:
+    """Blocks of no more lines than words are still missing when each is asked for, until there are `limit`."""
+    for block in blocks:
+        start = 0
+        while start < len(block) and len(words) < limit:
+            end = _end_of_lines(block, start, limit - len(words))
+            yield block[start:end]
+            start = end
+        if len(words) >= limit:
+            return
+
+
+def _end_of_lines(block: bytes, start: int, lines: int) -> int:
+    """Where so many lines from `start` on end, or the block does; what follows is not looked at, however often."""
+    # So many bytes hold no more lines.
+    if lines >= len(block) - start:
+        return len(block)
+    for _ in range(lines):
+        start = block.find(b"\n", start) + 1
+        if start == 0:
+            return len(block)
+    return start
 
 
 def rows_as_text(words: Sequence[bytes], vectors: Float32Array) -> Iterator[bytes]:

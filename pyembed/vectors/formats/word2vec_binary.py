@@ -20,8 +20,10 @@ _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 _ROWS_PER_WRITE = 4096
 
 
-def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
-    """Reads the whole file. Memory is that of the result; the file's own pages are the system's cache.
+def read(path: Path, *, errors: Errors = "strict", limit: int | None = None) -> VectorTable:
+    """Reads the file. Memory is that of the result; the file's own pages are the system's cache.
+
+    With a limit it is read no further than so many sound rows, >= 1.
 
     Raises:
         VectorFileError: the file is damaged; the message names the byte and the row.
@@ -37,14 +39,17 @@ def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
             first_line, path, path.stat().st_size, row_bytes=lambda dimensions: 2 + 4 * dimensions
         )
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _read_rows(content, len(first_line), rows, dimensions, repairs)
+            return _read_rows(content, len(first_line), rows, dimensions, repairs, limit)
 
 
-def _read_rows(content: mmap.mmap, position: int, rows: int, dimensions: int, repairs: Repairs) -> VectorTable:
+def _read_rows(
+    content: mmap.mmap, position: int, rows: int, dimensions: int, repairs: Repairs, limit: int | None
+) -> VectorTable:
     vector_bytes = 4 * dimensions
-    vectors = np.empty((rows, dimensions), dtype=np.float32)
+    vectors = np.empty((rows, dimensions), dtype=np.float32)  # of which only pages that are written take memory
     bytes_of_rows = vectors.view(np.uint8)
     words: list[str | None] = []
+    sound = 0
     for row in range(rows):
         while content[position : position + 1] == b"\n":
             position += 1
@@ -57,6 +62,11 @@ def _read_rows(content: mmap.mmap, position: int, rows: int, dimensions: int, re
         words.append(repairs.decode(content[position:space], f"row {row}", position))
         position = start + vector_bytes
         bytes_of_rows[row] = np.frombuffer(content[start:position], dtype=np.uint8)
+        sound += words[-1] is not None
+        if sound == limit and row + 1 < rows:
+            vectors = vectors[: row + 1].copy()
+            position = len(content)
+            break
     if content[position:].strip():
         where = f"row {rows - 1}, byte {position}"
         raise VectorFileError(f"{repairs.path}: expected the end of the file after {where}, found more")

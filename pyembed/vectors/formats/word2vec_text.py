@@ -25,8 +25,10 @@ from pyembed.vectors.formats.text_rows import (
 from pyembed.vectors.formats.word2vec_shared import encode_words, parse_header
 
 
-def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
-    """Reads the whole file in blocks of lines, decompressed where its name ends in .gz, .bz2 or .zst.
+def read(path: Path, *, errors: Errors = "strict", limit: int | None = None) -> VectorTable:
+    """Reads the file in blocks of lines, decompressed where its name ends in .gz, .bz2 or .zst.
+
+    With a limit it is read no further than so many rows, >= 1.
 
     Raises:
         VectorFileError: the file is damaged; the message names the line, counted from 1.
@@ -39,8 +41,8 @@ def read(path: Path, *, errors: Errors = "strict") -> VectorTable:
     rows, dimensions = parse_header(header[:128], path, size, row_bytes=lambda dimensions: 1 + 2 * dimensions)
     ahead, blocks = lines_ahead(blocks, 1)
     separator = separator_of(ahead[0]) if ahead else " "
-    words, vectors, lines = read_rows(blocks, dimensions, separator, repairs, first_line=2, most_rows=rows)
-    if lines != rows:
+    words, vectors, lines = read_rows(blocks, dimensions, separator, repairs, first_line=2, most_rows=rows, limit=limit)
+    if lines != rows and (limit is None or len(words) < limit):
         raise VectorFileError(f"{path}: line {lines + 2}: expected {rows} words, found the end of the file")
     return repairs.table(words, vectors)
 
