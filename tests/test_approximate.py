@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from pyembed.vectors import KeyedVectors, VectorFileError, approximate
 from pyembed.vectors.approximate import ApproximateIndex
 from pyembed.vectors.rows import FloatRows
 
-pytest.importorskip("usearch.index", reason="usearch is not installed")
+# Not imported here: that is approximate.usearch_package's business, see test_torch_is_not_harmed.
+pytestmark = pytest.mark.skipif(find_spec("usearch") is None, reason="usearch is not installed")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -191,3 +194,14 @@ def test_without_the_package_the_message_says_how_to_get_it(vectors, monkeypatch
     monkeypatch.setitem(sys.modules, "usearch", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'pyembed-torch\[ann\]'"):
         vectors.approximate_index()
+
+
+def test_torch_is_not_harmed():
+    program = (
+        "from pyembed.vectors import KeyedVectors\n"
+        "KeyedVectors(['a', 'b'], [[1, 0], [0, 1]]).approximate_index()\n"
+        "import torch\n"
+        "print(torch.ops.aten.embedding.default._schema)\n"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "padding_idx=-1" in printed

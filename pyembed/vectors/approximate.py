@@ -30,6 +30,9 @@ _VALUES_AT_ONCE = 1 << 24
 
 def usearch_package() -> Any:
     """The package's module, or a ModuleNotFoundError that says how to install it."""
+    # First: usearch brings a C++ library of its own, and a torch that is loaded after it cannot print numbers any more.
+    import torch  # noqa: F401
+
     try:
         from usearch import index
     except ImportError:
