@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy_texts import SMALL, two_topics
+from toy_texts import SMALL, interrupt_third_step, two_topics
 
 from pyembed import CorpusConfig, TrainConfig, Vocabulary, Word2Vec, ops, reference
 from pyembed.config import Backend
 from pyembed.corpus import CorpusError
 from pyembed.models.settings import corpus_config, training_config
 from pyembed.ops import machine
-from pyembed.training import blocks
 from pyembed.training.loop import TrainingError
 
 BACKENDS: tuple[Backend, ...] = ("native", "torch")
@@ -161,16 +160,7 @@ def test_sentences_of_one_word_train_nothing(backend: Backend) -> None:
 
 
 def test_an_interruption_leaves_what_was_trained(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    step, calls = ops.skipgram_step_, []
-
-    def interrupted_step(*arguments: Any, **options: Any) -> torch.Tensor:
-        calls.append(arguments)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return step(*arguments, **options)
-
-    monkeypatch.setattr(ops, "skipgram_step_", interrupted_step)
-    monkeypatch.setattr(blocks, "BLOCK_TOKENS", 500)
+    calls = interrupt_third_step(monkeypatch)
     model = fit(backend, epochs=4)
     assert len(calls) == 3
     assert model.report.interrupted

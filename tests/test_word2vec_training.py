@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy_texts import SMALL, two_topics
+from toy_texts import SMALL, interrupt_third_step, two_topics
 
-from pyembed import Word2Vec, ops, reference
+from pyembed import Word2Vec, reference
 from pyembed.config import Backend
 from pyembed.corpus import CorpusError
 from pyembed.corpus.tables import alias_table
 from pyembed.reference import Draws, TokenBlock
-from pyembed.training import blocks
 
 
 def built(**options: Any) -> Word2Vec:
@@ -182,16 +181,7 @@ def test_train_needs_a_text_and_refuses_unknown_arguments() -> None:
 def test_ctrl_c_keeps_what_was_trained_and_reaches_the_caller(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, calls = ops.skipgram_step_, []
-
-    def interrupted_step(*arguments: Any, **options: Any) -> torch.Tensor:
-        calls.append(arguments)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return step(*arguments, **options)
-
-    monkeypatch.setattr(ops, "skipgram_step_", interrupted_step)
-    monkeypatch.setattr(blocks, "BLOCK_TOKENS", 500)
+    interrupt_third_step(monkeypatch)
     model = built(backend=backend)
     start = model.wv.vectors.copy()
     with pytest.raises(KeyboardInterrupt):

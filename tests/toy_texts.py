@@ -1,4 +1,4 @@
-"""Small texts that models of tests learn from, settings that learn them quickly, and a trying iterator."""
+"""Small texts that models of tests learn from, settings that learn them quickly, and what gets in the way."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
+
+from pyembed import ops
+from pyembed.training import blocks
 
 SMALL: dict[str, Any] = {
     "sg": 1, "vector_size": 24, "min_count": 1, "sample": 0, "workers": 1, "alpha": 0.1, "epochs": 2,
@@ -23,6 +28,21 @@ def skewed() -> list[list[str]]:
     """Words w1 to w9, of which wn occurs n times, the rare ones first; 9 sentences of 5."""
     words = [f"w{n}" for n in range(1, 10) for _ in range(n)]
     return [words[start : start + 5] for start in range(0, 45, 5)]
+
+
+def interrupt_third_step(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Ctrl-C instead of the third block of 500 words. Returns what fills with the arguments of the steps."""
+    step, calls = ops.skipgram_step_, []
+
+    def interrupted_step(*arguments: Any, **options: Any) -> torch.Tensor:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return step(*arguments, **options)
+
+    monkeypatch.setattr(ops, "skipgram_step_", interrupted_step)
+    monkeypatch.setattr(blocks, "BLOCK_TOKENS", 500)
+    return calls
 
 
 class StartsAgain:
