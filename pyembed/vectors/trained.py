@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyembed.vectors.arrays import Float32Array, Int64Array
-from pyembed.vectors.attributes import grown
+from pyembed.vectors.attributes import default_of, grown
 from pyembed.vectors.keyed_vectors import KeyedVectors
 from pyembed.vectors.rows import FloatRows
 
@@ -21,7 +21,7 @@ class TrainedVectors(KeyedVectors):
     def show(self, words: Sequence[str], counts: Int64Array, rows: Float32Array) -> None:
         """Other rows, and where they are not those that were there, other words.
 
-        Where the words only grow in number, further values stay, with zeros for the new ones; lock factors with ones.
+        Where the words only grow in number, further values stay, with the default of each for the new ones.
 
         Args:
             words: [V], distinct.
@@ -31,9 +31,9 @@ class TrainedVectors(KeyedVectors):
         """
         old = len(self)
         if old and self.index_to_key == list(words[:old]):
-            self.expandos = {name: grown(column, len(words)) for name, column in self.expandos.items()}
-            if "lockf" in self.expandos:
-                self.expandos["lockf"][old:] = 1
+            self.expandos = {
+                name: grown(column, len(words), default_of(name)) for name, column in self.expandos.items()
+            }
         else:
             self.expandos = {}
         self.index_to_key = list(words)
