@@ -1,7 +1,7 @@
 """What options are worth: trains each variant with several seeds, and prints a table of time and scores in Markdown.
 
     python benchmarks/ablation.py corpus.txt --pairs wordsim353.txt --analogies questions-words.txt \\
-        --all threads=2 --variant negatives_from=window --variant negatives_from=pool,pool=8 --variant alpha=0.03
+        --all threads=2 --variant negatives_from=window --variant negatives_from=batch,pool=8 --variant alpha=0.03
 
 A variant names fields of TrainConfig, and --all those of every variant. Variants take turns, seed by seed, in one
 process, and share the encoded corpus; `train s` is the training phase alone.

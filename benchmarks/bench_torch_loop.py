@@ -19,7 +19,7 @@ from pyembed.config import Model, TrainConfig, usable_cores
 def test_loop(model: Model, tiny: bool, measure: Measure) -> None:
     torch.set_num_threads(usable_cores())
     corpus = ZipfCorpus.of(5_000, 500) if tiny else ZipfCorpus.of(100_000, 100_000)
-    config = TrainConfig(model=model)
+    config = TrainConfig(model=model, negatives_from="window")
     step = Step(corpus, config)
     loop = EmbeddingLoop(len(corpus.counts), config.vector_size, config.model, config.learning_rate)
     pairs = pairs_of(step.block, step.draws, config.model)

@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--analogies", type=Path, metavar="FILE")
     arguments = parser.parse_args()
 
-    config = TrainConfig(epochs=arguments.epochs, seed=arguments.seed)
+    config = TrainConfig(epochs=arguments.epochs, seed=arguments.seed, negatives_from="window")
     corpus = ingest_files([arguments.corpus], CorpusConfig())
     rows = []
     with tempfile.TemporaryDirectory() as folder:

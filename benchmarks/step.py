@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -11,10 +12,18 @@ from zipf import ZipfCorpus
 from pyembed import ops
 from pyembed.bench.embedding_loop import first_block
 from pyembed.config import TrainConfig
+from pyembed.reference import contexts_of
 from pyembed.training.tables import new_tables
 
-_STEPS: dict[str, Callable[..., torch.Tensor]] = {"skipgram": ops.skipgram_step_, "cbow": ops.cbow_step_}
+_STEPS: dict[tuple[str, bool], Callable[..., torch.Tensor]] = {
+    ("skipgram", False): ops.skipgram_step_,
+    ("skipgram", True): ops.skipgram_batch_step_,
+    ("cbow", False): ops.cbow_step_,
+    ("cbow", True): ops.cbow_batch_step_,
+}
+"""By model, and whether windows train together."""
 _FLOAT = 4
+_WINDOWS_LOOKED_AT = 100_000
 
 
 class Step:
@@ -28,7 +37,7 @@ class Step:
         self._tables = new_tables(len(corpus.counts), config)
 
     def __call__(self) -> torch.Tensor:
-        step, tables = _STEPS[self.config.model], self._tables
+        step, tables = _STEPS[self.config.model, self.draws.together], self._tables
         threads = self.config.thread_count
         return step(tables.in_padded, tables.out_padded, self.block, self.draws, 0.01, 0.01, threads=threads)
 
@@ -44,10 +53,19 @@ class Step:
     def operations(self) -> float:
         """Floating-point operations that the algorithm needs: 2 D for a pair's score with an output, 4 D for the two
         updates. What it costs to sum a window's contexts for CBOW is not counted."""
-        return 6 * self.config.vector_size * (1 + self.config.negative) * self.pairs
+        return 6 * self.config.vector_size * (1 + self.draws.negative) * self.pairs
 
     def bytes_a_window(self) -> float:
-        """Read and written, were nothing in a cache: the rows of skip-gram's contexts, the center and the negatives."""
-        contexts = self.pairs / self.windows
-        rows = contexts + 1 + self.config.negative
+        """Read and written, were nothing in a cache: the rows of the contexts, the center and the negatives, or its
+        share of those that windows have in common."""
+        rows = self._contexts_a_window() + 1 + self.draws.negative / max(self.draws.sharing, 1)
         return 2 * rows * self._tables.in_padded.shape[1] * _FLOAT
+
+    def _contexts_a_window(self) -> float:
+        """One that several windows have which train together counts once."""
+        places = replace(self.block, ids=torch.arange(len(self.block.ids)))
+        center = torch.arange(self.block.center_begin, self.block.center_end)[:_WINDOWS_LOOKED_AT]
+        contexts, present = contexts_of(places, self.draws, center)
+        batch = (center + self.block.first_position) // self.draws.batch
+        distinct = (batch[:, None] * len(places.ids) + contexts)[present].unique()
+        return len(distinct) / len(center)

@@ -16,9 +16,12 @@ Backend = Literal["auto", "native", "torch"]
 CbowGradient = Literal["word2vec", "exact"]
 TableDtype = Literal["float32", "bfloat16"]
 WriteBack = Literal["add", "store"]
-NegativesFrom = Literal["pair", "window", "pool"]
+NegativesFrom = Literal["pair", "window", "pool", "batch"]
 Tokenizer = Literal["whitespace", "words"]
 EncodingErrors = Literal["strict", "replace"]
+
+MOST_TOGETHER = 16
+"""Windows that may train together, in one step."""
 
 DEFAULT_ALPHA: dict[str, float] = {"skipgram": 0.025, "cbow": 0.05}
 """Initial learning rates of word2vec.c, by model."""
@@ -111,11 +114,15 @@ class TrainConfig:
     hs: bool = False
     """Hierarchical softmax: train with the path to the center in Huffman's tree of the vocabulary; beside negatives,
     unless negative is 0. word2vec's default."""
-    negatives_from: NegativesFrom = "window"
-    """Who shares negatives: every `pair` has its own, as word2vec; all pairs of a `window`; or a `pool` of windows.
-    A window is one pair of CBOW."""
+    negatives_from: NegativesFrom | None = None
+    """Who shares negatives: every `pair` has its own, as word2vec; all pairs of a `window`; a `pool` of windows; or a
+    `batch` of windows, which also train together, in one step. A window is one pair of CBOW. None: `batch` on the CPU,
+    `window` on a GPU, whose kernels train a window at a time."""
     pool: int = 4
-    """Neighbouring windows that share negatives, 2 to 64. Only read where negatives_from is `pool`."""
+    """Neighbouring windows that share negatives, 2 to 64, or to 16 of a `batch`. Others do not read it."""
+    pool_negatives: int | None = None
+    """Negatives drawn for a `batch`, 1 to 1,000, each of which counts negative / pool_negatives. None: 8/5 of
+    `negative`, rounded up."""
     ns_exponent: float = 0.75
     """Negatives are drawn in proportion to count ** ns_exponent. Any finite number; word2vec's default."""
     sample: float = 1e-3
@@ -153,8 +160,12 @@ class TrainConfig:
         _require_bool("hs", self.hs)
         _require_int("negative", self.negative, 0, 1_000)
         _require(self.negative > 0 or self.hs, "negative", "a whole number >= 1 unless hs is True", self.negative)
-        _require_choice("negatives_from", self.negatives_from, NegativesFrom)
-        _require_int("pool", self.pool, 2, 64)
+        _require(isinstance(self.device, str), "device", "the name of a torch device", self.device)
+        if self.negatives_from is not None:
+            _require_choice("negatives_from", self.negatives_from, NegativesFrom)
+        _require_int("pool", self.pool, 2, MOST_TOGETHER if self.negatives_shared_by == "batch" else 64)
+        if self.pool_negatives is not None:
+            _require_int("pool_negatives", self.pool_negatives, 1, 1_000)
         _require(_is_number(self.ns_exponent), "ns_exponent", "a finite number", self.ns_exponent)
         _require(_is_number(self.sample) and 0 <= self.sample <= 1, "sample", "a number from 0 to 1", self.sample)
         _require_int("epochs", self.epochs, 1, 2**32 - 1)
@@ -175,7 +186,6 @@ class TrainConfig:
         _require_choice("backend", self.backend, Backend)
         _require_choice("table_dtype", self.table_dtype, TableDtype)
         _require_choice("write_back", self.write_back, WriteBack)
-        _require(isinstance(self.device, str), "device", "the name of a torch device", self.device)
         _make_plain(self)
 
     @property
@@ -184,9 +194,33 @@ class TrainConfig:
         return DEFAULT_ALPHA[self.model] if self.alpha is None else self.alpha
 
     @property
+    def negatives_shared_by(self) -> NegativesFrom:
+        """negatives_from, or the device's default where it is None."""
+        if self.negatives_from is None:
+            return "batch" if self.device.split(":")[0] == "cpu" else "window"
+        return self.negatives_from
+
+    @property
     def sharing(self) -> int:
-        """negatives_from and pool as one number, the `sharing` of reference.py section 3.1."""
-        return {"pair": 0, "window": 1, "pool": self.pool}[self.negatives_from]
+        """Who shares negatives, and the pool, as one number, the `sharing` of reference.py section 3.1."""
+        return {"pair": 0, "window": 1, "pool": self.pool, "batch": self.pool}[self.negatives_shared_by]
+
+    @property
+    def trains_batches(self) -> bool:
+        """Whether the windows that share negatives train together, by ops of their own."""
+        return self.negatives_shared_by == "batch" and self.negative > 0
+
+    @property
+    def negatives_drawn(self) -> int:
+        """At a time: `negative`, or as many as are drawn for a batch."""
+        if not self.trains_batches:
+            return self.negative
+        return min(-(-8 * self.negative // 5), 1_000) if self.pool_negatives is None else self.pool_negatives
+
+    @property
+    def negative_weight(self) -> float:
+        """What each that is drawn counts."""
+        return self.negative / self.negatives_drawn if self.trains_batches else 1.0
 
     @property
     def thread_count(self) -> int:

@@ -189,6 +189,15 @@ class Draws:
     """Whose the negatives are: 0, each pair's own; 1, a window's; P, those of P windows. See negatives_of."""
     shrink_windows: bool = True
     """Whether each window draws its radius, as word2vec does; otherwise it is `window`. See window_radius."""
+    negative_weight: float = 1.0
+    """What a negative's loss and gradient are multiplied by. Other than 1 only where windows train together."""
+    together: bool = False
+    """Whether the windows that share negatives train together, as a batch of section 12; `sharing` is then 1 to 16."""
+
+    @property
+    def batch(self) -> int:
+        """How many neighbouring windows train together."""
+        return self.sharing if self.together else 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -201,7 +210,8 @@ class Draws:
 #     P >= 2  a pool: those drawn at position P * (position // P) serve P successive positions of the epoch's stream,
 #             whatever the sentence
 # Windows of at most 1000 tokens to a side and 1000 negatives stay below slot 2000 * 500. Those windows of a pool skip a
-# negative whose center it equals.
+# negative whose center it equals. The windows of a pool train one after the other; where they train together, as
+# section 12 has it, a negative that equals one of their centers is skipped by all.
 # ---------------------------------------------------------------------------------------------------------------------
 
 PER_PAIR, PER_WINDOW = 0, 1
@@ -234,8 +244,9 @@ class Windows(NamedTuple):
     """bool[B, 2W]: within the radius and the center's sentence."""
     outputs: Tensor
     """int64[B, N]: the center, then its negatives."""
-    output_mask: Tensor
-    """bool[B, N]: False for a negative equal to the center, which word2vec skips."""
+    output_weights: Tensor
+    """float64[B, N]: what loss and gradient of each output are multiplied by. 1, or 0 for a negative equal to the
+    center, which word2vec skips; see section 12 for others."""
     labels: Tensor
     """bool[B, N]: True for the center."""
     centers: Tensor
@@ -272,7 +283,9 @@ def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
     negatives = negatives_of(center + block.first_position, number, draws)
     outputs = torch.cat([center_ids, negatives], dim=1)
     labels = first_column(outputs)
-    return Windows(contexts, context_mask, outputs, labels | (outputs != center_ids), labels, center)
+    skipped = (outputs[:, :, None] == batch_centers(block, draws, center)[:, None, :]).any(-1)
+    negative_weights = draws.negative_weight * (~skipped).double()
+    return Windows(contexts, context_mask, outputs, torch.where(labels, 1.0, negative_weights), labels, center)
 
 
 def first_column(outputs: Tensor) -> Tensor:
@@ -329,16 +342,16 @@ def skipgram_gradient(in_vectors: Tensor, out_vectors: Tensor, batch: Windows, w
     """
     contexts = rows_of(in_vectors, batch.contexts)  # [B, 2W, D]
     outputs = rows_of(out_vectors, batch.outputs)  # [B, N, D]
-    mask = batch.context_mask[:, :, None] & batch.output_mask[:, None, :]
     scores = contexts @ outputs.transpose(1, 2)
     labels = batch.labels[:, None, :]
-    error = output_error(scores, labels) * mask * weight[:, None, None]
+    factor = batch.context_mask[:, :, None] * batch.output_weights.to(scores.dtype)[:, None, :]
+    error = output_error(scores, labels) * factor * weight[:, None, None]
     return Gradient(
         in_ids=batch.contexts.flatten(),
         in_rows=(error @ outputs).flatten(0, 1),
         out_ids=batch.outputs.flatten(),
         out_rows=(error.transpose(1, 2) @ contexts).flatten(0, 1),
-        loss=(output_loss(scores, labels) * mask).sum(dtype=torch.float64),
+        loss=(output_loss(scores, labels) * factor).sum(dtype=torch.float64),
         pairs=batch.context_mask.sum(),
     )
 
@@ -369,15 +382,15 @@ def cbow_gradient(
     share = 1 / count.clamp(min=1)
     hidden = (present[:, None, :] @ contexts)[:, 0, :] * (share if mean else 1.0)
     scores = (outputs @ hidden[:, :, None])[:, :, 0]
-    mask = batch.output_mask & (count > 0)
-    error = output_error(scores, batch.labels) * mask * weight[:, None]
+    factor = batch.output_weights.to(scores.dtype) * (count > 0)
+    error = output_error(scores, batch.labels) * factor * weight[:, None]
     hidden_gradient = (error[:, None, :] @ outputs)[:, 0, :] * (share if mean and exact_gradient else 1.0)
     return Gradient(
         in_ids=batch.contexts.flatten(),
         in_rows=(present[:, :, None] * hidden_gradient[:, None, :]).flatten(0, 1),
         out_ids=batch.outputs.flatten(),
         out_rows=(error[:, :, None] * hidden[:, None, :]).flatten(0, 1),
-        loss=(output_loss(scores, batch.labels) * mask).sum(dtype=torch.float64),
+        loss=(output_loss(scores, batch.labels) * factor).sum(dtype=torch.float64),
         pairs=(count > 0).sum(),
     )
 
@@ -390,15 +403,17 @@ def cbow_gradient(
 # The windows of a batch see the tables as they were before the batch, and their updates add up: a row that stands twice
 # in a batch loses none. Batches follow one another. With one window a batch this is the sequential step, window after
 # window in order, which a kernel on one thread performs; with many it is the window-batched step, which suits PyTorch.
-# Where every pair has its own negatives (section 3.1) a pair is a window: sequential means pair after pair.
+# Where every pair has its own negatives (section 3.1) a pair is a window: sequential means pair after pair. Where
+# windows train together (section 12) it means batch after batch of that section.
 # A kernel on one thread may apply the updates of a context that stands twice in one window one after the other.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def learning_rates(block: TokenBlock, lr_begin: float, lr_end: float) -> Tensor:
-    """float64, one for each center of the block."""
-    centers = block.center_end - block.center_begin
-    fraction = torch.arange(centers, dtype=torch.float64, device=block.ids.device) / max(centers, 1)
+def learning_rates(block: TokenBlock, draws: Draws, lr_begin: float, lr_end: float) -> Tensor:
+    """float64, one for each center of the block, which is that of the first center that it trains together with."""
+    center = torch.arange(block.center_begin, block.center_end, device=block.ids.device)
+    first = first_of_batch(block, draws, center).clamp(min=block.center_begin)
+    fraction = (first - block.center_begin).double() / max(len(center), 1)
     return lr_begin + (lr_end - lr_begin) * fraction
 
 
@@ -413,14 +428,22 @@ def batches(block: TokenBlock, draws: Draws, size: int, windows_of: WindowsOf = 
     """Successive batches of at most `size` windows.
 
     A span of windows is dealt out to its batches like cards: neighbours, which share most of their contexts, come to
-    different batches and so still learn from one another.
+    different batches and so still learn from one another. Windows that train together are one card, and at least one
+    is a batch.
     """
-    span = max(size, _SPAN)
-    for begin in range(block.center_begin, block.center_end, span):
-        dealt = windows_of(block, draws, begin, min(begin + span, block.center_end))
-        hands = -(-len(dealt.contexts) // size)
-        for hand in range(hands):
-            yield Windows(*(field[hand::hands] for field in dealt))
+    span = -(-max(size, _SPAN) // draws.batch) * draws.batch
+    first = block.center_begin - (block.first_position + block.center_begin) % draws.batch
+    for begin in range(first, block.center_end, span):
+        dealt = windows_of(block, draws, max(begin, block.center_begin), min(begin + span, block.center_end))
+        card = torch.arange(len(dealt.contexts), device=block.ids.device)
+        if draws.together:
+            card = (dealt.centers - begin) // draws.batch
+        if not len(card):
+            continue
+        hands = -(-int(card[-1] + 1) // max(size // draws.batch, 1))
+        hand = card % hands
+        for places in hand.argsort(stable=True).split(hand.bincount().tolist()):
+            yield Windows(*(field[places] for field in dealt))
 
 
 GradientOf = Callable[[Tensor, Tensor, Windows, Tensor], Gradient]
@@ -440,7 +463,7 @@ def step_(
     windows_of: WindowsOf = windows,
 ) -> Tensor:
     """Trains the block in place, `batch` windows at a time. Returns float64[2]: sum of losses, positive pairs."""
-    rates = learning_rates(block, lr_begin, lr_end).to(arithmetic_dtype(in_vectors))
+    rates = learning_rates(block, draws, lr_begin, lr_end).to(arithmetic_dtype(in_vectors))
     generator = rounding_generator(draws, block.first_position + block.center_begin, in_vectors.device)
     total = torch.zeros(2, dtype=torch.float64, device=in_vectors.device)
     for batch_windows in batches(block, draws, batch, windows_of):
@@ -534,9 +557,9 @@ def pair_windows(in_ids: Tensor, out_ids: Tensor) -> Windows:
     """in_ids: int[B], rows of in_vectors; out_ids: int[B, N], rows of out_vectors."""
     contexts, outputs = in_ids.long()[:, None], out_ids.long()
     labels = first_column(outputs)
-    output_mask = labels | (outputs != outputs[:, :1])
+    weights = (labels | (outputs != outputs[:, :1])).double()
     pairs = torch.arange(len(contexts), device=contexts.device)
-    return Windows(contexts, torch.ones_like(contexts, dtype=torch.bool), outputs, output_mask, labels, centers=pairs)
+    return Windows(contexts, torch.ones_like(contexts, dtype=torch.bool), outputs, weights, labels, centers=pairs)
 
 
 def pair_gradient(in_vectors: Tensor, out_vectors: Tensor, in_ids: Tensor, out_ids: Tensor) -> Gradient:
@@ -801,4 +824,50 @@ def path_windows(tree: HuffmanTree, block: TokenBlock, draws: Draws, begin: int,
     there = step < past_last[:, None]
     step = torch.where(there, step, 0)
     outputs, labels = tree.path_nodes[step].long(), tree.path_bits[step] == 0
-    return Windows(contexts, context_mask, outputs, there, labels, center)
+    return Windows(contexts, context_mask, outputs, there.double(), labels, center)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# 12. Windows trained together
+#
+# Where Draws.together says so, the windows that share negatives also share a step: each row of a table is brought in,
+# and the sum of its updates written, once for all of them. Training on shared negatives by products of matrices is due
+# to Ji et al. 2016 (arXiv:1604.04661), who share them among the contexts of a window; Rengasamy et al. 2017
+# ("Optimizing Word2Vec performance on multicore systems", IA3) combine windows. Here neighbours are combined, and how
+# many negatives they share is not tied to what these count:
+#
+#     batch       the centers whose positions share position // P, P = sharing, 1 to 16, whatever the sentence. Those
+#                 outside of [center_begin, center_end) take no part, so that a batch at the edge of a block may be
+#                 smaller
+#     negatives   as many as Draws.negative says for all of the batch, drawn as a pool's are (section 3.1); one drawn
+#                 twice counts twice
+#     window      its radius, its contexts and its center as ever; its outputs are its center, of weight 1, and the
+#                 batch's negatives, each of weight negative_weight, by which its loss and its gradient are multiplied.
+#                 N - 1 of them, each of weight K / (N - 1), count as K of weight 1
+#     skipped     a negative that equals the center of any window of the batch has no part in any of them
+#     tables      every window of the batch sees them as they were before the batch, and all updates add up. A kernel on
+#                 one thread may apply the updates of a context that stands at several places of a batch one after the
+#                 other
+#     rate        that of the batch's first center that takes part
+#
+# Sections 4 to 8 hold for each window; loss and pairs are sums over them. A step of many batches at a time (section 7)
+# takes whole ones. With P = 1 and weight 1 nothing differs from windows that follow one another.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def first_of_batch(block: TokenBlock, draws: Draws, center: Tensor) -> Tensor:
+    """Index in the block, or one before it, of the first token of each center's batch, whether it takes part or not.
+
+    center: int64[B] -> int64[B].
+    """
+    return center - (center + block.first_position) % draws.batch
+
+
+def batch_centers(block: TokenBlock, draws: Draws, center: Tensor) -> Tensor:
+    """Ids of the centers that take part in each center's batch; where there are fewer than P, its own fills up.
+
+    center: int64[B] -> int64[B, P].
+    """
+    place = first_of_batch(block, draws, center)[:, None] + torch.arange(draws.batch, device=center.device)
+    there = (place >= block.center_begin) & (place < block.center_end)
+    return block.ids.long()[torch.where(there, place, center[:, None])]

@@ -42,6 +42,8 @@ class Model(NamedTuple):
 
     name: str
     step_: Callable[..., Tensor]
+    batch_step_: Callable[..., Tensor]
+    """Of windows that train together."""
     gradient_of: GradientOf
     naive_gradient: naive.GradientOf
 
@@ -50,12 +52,19 @@ def cbow(*, mean: bool, exact: bool) -> Model:
     return Model(
         f"cbow-{'mean' if mean else 'sum'}-{'exact' if exact else 'word2vec'}",
         partial(ops.cbow_step_, mean=mean, exact_gradient=exact),
+        partial(ops.cbow_batch_step_, mean=mean, exact_gradient=exact),
         partial(reference.cbow_gradient, mean=mean, exact_gradient=exact),
         partial(naive.cbow_gradient, mean=mean, exact=exact),
     )
 
 
-SKIPGRAM = Model("skipgram", ops.skipgram_step_, reference.skipgram_gradient, naive.skipgram_gradient)
+SKIPGRAM = Model(
+    "skipgram",
+    ops.skipgram_step_,
+    ops.skipgram_batch_step_,
+    reference.skipgram_gradient,
+    naive.skipgram_gradient,
+)
 MODELS = [SKIPGRAM, *(cbow(mean=mean, exact=exact) for mean in (True, False) for exact in (True, False))]
 """Skip-gram, and CBOW with each of its options."""
 
@@ -114,6 +123,14 @@ def draws_of(
     """The noise distribution is that of counts 1, 2, 3, ..."""
     table = torch.from_numpy(alias_table(np.arange(1, vocabulary + 1), 0.75))
     return Draws(table, window, negative, seed, epoch, sharing, shrink_windows)
+
+
+def batch_draws(
+    vocabulary: int, together: int = 4, negative: int = 8, *, window: int = 5, shrink_windows: bool = True
+) -> Draws:
+    """Of windows that train together. Each negative counts 5/8."""
+    draws = draws_of(vocabulary, window=window, negative=negative, sharing=together, shrink_windows=shrink_windows)
+    return replace(draws, negative_weight=0.625, together=True)
 
 
 def random_tables(vocabulary: int, dimensions: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tables:

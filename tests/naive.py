@@ -97,6 +97,11 @@ class Window:
     center: int
     negatives: list[int]
     """Those that are not the center."""
+    negative_weight: float = 1.0
+
+    def outputs(self) -> list[tuple[int, int, float]]:
+        """Word, label and weight of each."""
+        return [(self.center, 1, 1.0), *((word, 0, self.negative_weight) for word in self.negatives)]
 
 
 def windows_of(
@@ -169,10 +174,10 @@ def skipgram_gradient(in_vectors: Table, out_vectors: Table, window: Window) -> 
     gradient = Gradient()
     for context in window.contexts:
         gradient.pairs += 1
-        for output, label in [(window.center, 1), *((word, 0) for word in window.negatives)]:
+        for output, label, weight in window.outputs():
             score = dot(in_vectors[context], out_vectors[output])
-            error = sigmoid(score) - label
-            gradient.loss += pair_loss(score, label)
+            error = weight * (sigmoid(score) - label)
+            gradient.loss += weight * pair_loss(score, label)
             add(gradient.in_rows, context, error, out_vectors[output])
             add(gradient.out_rows, output, error, in_vectors[context])
     return gradient
@@ -191,10 +196,10 @@ def cbow_gradient(in_vectors: Table, out_vectors: Table, window: Window, *, mean
     columns = zip(*(in_vectors[context] for context in window.contexts), strict=True)
     hidden = [sum(column) / (count if mean else 1) for column in columns]
     share = 1 / count if mean and exact else 1.0
-    for output, label in [(window.center, 1), *((word, 0) for word in window.negatives)]:
+    for output, label, weight in window.outputs():
         score = dot(hidden, out_vectors[output])
-        error = sigmoid(score) - label
-        gradient.loss += pair_loss(score, label)
+        error = weight * (sigmoid(score) - label)
+        gradient.loss += weight * pair_loss(score, label)
         add(gradient.out_rows, output, error, hidden)
         for context in window.contexts:
             add(gradient.in_rows, context, error * share, out_vectors[output])
@@ -220,8 +225,12 @@ def step(
         rate = lr[0] + (lr[1] - lr[0]) * i / len(centers)
         for window in windows:
             gradient = gradient_of(in_vectors, out_vectors, window)
-            for table, rows in ((in_vectors, gradient.in_rows), (out_vectors, gradient.out_rows)):
-                for row, vector in rows.items():
-                    table[row] = [old - rate * g for old, g in zip(table[row], vector, strict=True)]
+            subtract(in_vectors, out_vectors, gradient, rate)
             loss, pairs = loss + gradient.loss, pairs + gradient.pairs
     return loss, pairs
+
+
+def subtract(in_vectors: Table, out_vectors: Table, gradient: Gradient, rate: float) -> None:
+    for table, rows in ((in_vectors, gradient.in_rows), (out_vectors, gradient.out_rows)):
+        for row, vector in rows.items():
+            table[row] = [old - rate * g for old, g in zip(table[row], vector, strict=True)]

@@ -22,7 +22,7 @@ V, T, D, LR = 20_000, 120, 6, 0.1
 def test_a_step_of_the_loop_equals_a_batch_of_the_specification(model):
     rng = np.random.default_rng(0)
     token_ids = TokenIds.from_arrays(rng.integers(0, V, T), [0, 50, 51, T])
-    config = TrainConfig(model=model, vector_size=D, window=3, negative=4, sample=0)
+    config = TrainConfig(model=model, vector_size=D, window=3, negative=4, negatives_from="window", sample=0)
     block, draws, words = first_block(token_ids, np.ones(V, np.int64), config, T)
     assert words == T
 

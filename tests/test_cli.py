@@ -262,11 +262,22 @@ def test_windows_shrink_unless_they_are_fixed(capsys, corpus, tmp_path):
 
 
 def test_options_of_negatives_and_tables_reach_the_trainer(capsys, corpus, tmp_path):
-    options = ["--negatives-from", "pool", "--pool", "7", "--table-dtype", "bfloat16", "--json"]
+    options = [
+        "--negatives-from",
+        "batch",
+        "--pool",
+        "7",
+        "--pool-negatives",
+        "9",
+        "--table-dtype",
+        "bfloat16",
+        "--json",
+    ]
     code, out, _ = run(capsys, "train", corpus, "-o", tmp_path / "out.bin", *SMALL, *options)
     assert code == 0
     report = json.loads(out)
-    assert [report["training"][name] for name in ("negatives_from", "pool", "table_dtype")] == ["pool", 7, "bfloat16"]
+    given = [report["training"][name] for name in ("negatives_from", "pool", "pool_negatives", "table_dtype")]
+    assert given == ["batch", 7, 9, "bfloat16"]
     assert report["table_bytes"] == 2 * report["vocabulary"] * 32  # 8 dimensions, padded to 16 of 2 bytes
 
 

@@ -19,8 +19,9 @@ BAD_TRAINING: dict[str, list[Any]] = {
     "window": [0, 1_001, 2.0],
     "negative": [0, -1, 1_001, 5.0],
     "hs": [1, None, "yes"],
-    "negatives_from": ["block", None],
-    "pool": [1, 65, 4.0],
+    "negatives_from": ["block", 1],
+    "pool_negatives": [0, 1001, 2.5],
+    "pool": [1, 17, 65, 4.0],
     "ns_exponent": [NAN, INFINITY, "0.75", None],
     "sample": [-1e-9, 1.1, NAN, "1e-3"],
     "epochs": [0, -1, 2**32, 1.0],
@@ -66,8 +67,10 @@ def test_a_bad_corpus_option_is_refused_by_name(name: str, value: Any) -> None:
         {"window": 1_000, "negative": 1_000},
         {"hs": True},
         {"hs": True, "negative": 0},
-        {"pool": 2},
+        {"pool": 16},
         {"negatives_from": "pool", "pool": 64},
+        {"negatives_from": "batch", "pool_negatives": 1},
+        {"pool_negatives": 1_000},
         {"ns_exponent": -0.5},
         {"sample": 0},
         {"sample": 1},
@@ -91,9 +94,32 @@ def test_defaults_are_those_of_word2vec_and_gensim() -> None:
 
 
 def test_who_shares_negatives_becomes_a_number_of_windows() -> None:
-    assert TrainConfig().sharing == 1
     assert TrainConfig(negatives_from="pair", pool=9).sharing == 0
+    assert TrainConfig(negatives_from="window", pool=9).sharing == 1
     assert TrainConfig(negatives_from="pool", pool=9).sharing == 9
+    assert TrainConfig(negatives_from="batch", pool=9).sharing == 9
+
+
+@pytest.mark.parametrize(("device", "shared_by"), [("cpu", "batch"), ("cpu:0", "batch"), ("cuda", "window")])
+def test_who_shares_negatives_follows_the_device_unless_it_is_given(device: str, shared_by: str) -> None:
+    assert TrainConfig(device=device).negatives_shared_by == shared_by
+    assert TrainConfig(device=device).trains_batches == (shared_by == "batch")
+    assert TrainConfig(device=device, negatives_from="pool").negatives_shared_by == "pool"
+
+
+@pytest.mark.parametrize(("negative", "drawn"), [(1, 2), (5, 8), (10, 16), (999, 1_000)])
+def test_the_negatives_of_a_batch_count_as_many_as_a_pairs(negative: int, drawn: int) -> None:
+    config = TrainConfig(negatives_from="batch", negative=negative)
+    assert config.negatives_drawn == drawn
+    assert config.negatives_drawn * config.negative_weight == pytest.approx(negative)
+    given = TrainConfig(negatives_from="batch", negative=negative, pool_negatives=3)
+    assert (given.negatives_drawn, given.negative_weight) == (3, negative / 3)
+
+
+def test_other_negatives_are_drawn_as_they_count() -> None:
+    for config in (TrainConfig(negatives_from="pool", pool_negatives=9), TrainConfig(hs=True, negative=0)):
+        assert not config.trains_batches
+        assert (config.negatives_drawn, config.negative_weight) == (config.negative, 1)
 
 
 def test_the_learning_rate_follows_the_model_unless_it_is_given() -> None:

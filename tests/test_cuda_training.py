@@ -181,7 +181,7 @@ def test_the_trainer_makes_the_vectors_of_the_cpus_sequential_mode(
     if not ops.status().native:
         pytest.skip(f"the compiled kernels are missing: {ops.status().reason}")
     vocabulary, token_ids = first_tokens(text(), tokens)
-    config = TrainConfig(model=model, threads=1, epochs=epochs)
+    config = TrainConfig(model=model, negatives_from="window", threads=1, epochs=epochs)
     start = new_tables(len(vocabulary.words), config)
     loops = {
         name: TrainingLoop(tables, vocabulary, token_ids, config)
@@ -217,7 +217,8 @@ def test_the_trainer_makes_the_vectors_of_the_cpus_sequential_mode(
 @pytest.mark.parametrize("write_back", ["add", "store"])
 def test_many_warps_learn_what_one_learns(model: Any, table_dtype: Any, write_back: Any) -> None:
     vocabulary, token_ids = first_tokens(docstrings(), 3_000)
-    config = TrainConfig(model=model, vector_size=32, epochs=1, threads=1, table_dtype=table_dtype, alpha=0.01)
+    options = {"vector_size": 32, "epochs": 1, "table_dtype": table_dtype, "alpha": 0.01}
+    config = TrainConfig(model=model, negatives_from="window", threads=1, **options)
     losses = []
     for threads in (1, 4):
         changed = replace(config, threads=threads, write_back=write_back)
@@ -243,7 +244,8 @@ def test_how_rows_are_written_back_and_which_are_held_reaches_the_kernel(
     frequent = frequent_words(vocabulary.counts, keep_thresholds(vocabulary.counts, TrainConfig().sample))
     assert frequent > 0
     for write_back in ("add", "store"):
-        config = TrainConfig(model=model, vector_size=4, epochs=1, write_back=write_back)
+        options = {"vector_size": 4, "epochs": 1, "write_back": write_back}
+        config = TrainConfig(model=model, negatives_from="window", **options)
         run(TrainingLoop(new_tables(len(vocabulary.words), config), vocabulary, token_ids, config))
     assert given == [("add", frequent), ("store", frequent)]
 

@@ -216,7 +216,7 @@ def test_the_trainer_learns_what_the_cpu_learns(model: Any, monkeypatch: pytest.
     for room in (blocks, device_blocks):
         monkeypatch.setattr(room, "BLOCK_TOKENS", 1000)
     vocabulary, token_ids = first_tokens(docstrings(), 4_000)
-    config = TrainConfig(model=model, epochs=2, threads=1)
+    config = TrainConfig(model=model, negatives_from="window", epochs=2, threads=1)
     loops = []
     for device in ("cpu", GPU):
         changed = replace(config, device=device)

@@ -29,7 +29,7 @@ def flat_arguments(block: TokenBlock = BLOCK, draws: Draws = DRAWS) -> tuple[Any
     """What every schema lists after the tables."""
     own = {field.name: getattr(record, field.name) for record in (block, draws) for field in fields(record)}
     names = [argument.name for argument in torch.ops.pyembed.draw_windows.default._schema.arguments]
-    assert sorted(names) == sorted(own)
+    assert set(names) == own.keys() - {"negative_weight", "together"}
     return tuple(own[name] for name in names)
 
 
@@ -56,6 +56,8 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
         "cbow_step_": (*tables, *stream, True, False, *lr),
         "cbow_loss": (*leaves, *stream, True),
         "cbow_loss_backward": (grad, *tables, *stream, True),
+        "skipgram_batch_step_": (*single.copy(), *stream, 0.5, *lr[:3]),
+        "cbow_batch_step_": (*single.copy(), *stream, 0.5, True, False, *lr[:3]),
         "skipgram_hs_step_": (*nodes, *paths, *lr[:3]),
         "cbow_hs_step_": (*nodes, *paths, True, False, *lr[:3]),
         "keep_tokens": (BLOCK.ids, BLOCK.sentence_starts[:-1] + 7, torch.full((12,), -1, dtype=torch.int32), 7, 1, 0),
@@ -113,8 +115,10 @@ def test_every_op_has_a_torch_kernel_and_the_dispatcher_finds_one(name: str) -> 
         "keep_tokens",
         "skipgram_step_",
         "skipgram_loss",
+        "skipgram_batch_step_",
         "cbow_step_",
         "cbow_loss",
+        "cbow_batch_step_",
         "pair_step_",
         "pair_loss",
         "lookup",
@@ -126,10 +130,12 @@ def test_every_op_has_a_torch_kernel_and_the_dispatcher_finds_one(name: str) -> 
     ],
 )
 def test_functions_take_the_arguments_of_their_op(name: str) -> None:
-    """A function's block, draws and gradients are records; its backend is no argument of the op."""
+    """A function's block, draws and gradients are records; its backend is no argument of the op, and whether windows
+    train together is said by its name."""
+    for_batches = set() if "batch" in name else {"negative_weight"}
     records = {
         "block": [field.name for field in fields(TokenBlock)],
-        "draws": [field.name for field in fields(Draws)],
+        "draws": [field.name for field in fields(Draws) if field.name not in {"together", *for_batches}],
         "given": RowGradients._fields,
     }
     taken = [

@@ -117,13 +117,13 @@ def test_the_learning_rate_falls_on_a_line() -> None:
 
 def test_blocks_take_up_the_rate_where_the_one_before_left_it(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[tuple[float, float]] = []
-    step = ops.skipgram_step_
+    step = ops.skipgram_batch_step_
 
     def spy(*arguments: Any, **options: Any) -> torch.Tensor:
         rates.append(arguments[-2:])
         return step(*arguments, **options)
 
-    monkeypatch.setattr(ops, "skipgram_step_", spy)
+    monkeypatch.setattr(ops, "skipgram_batch_step_", spy)
     monkeypatch.setattr(blocks, "BLOCK_TOKENS", 64)
     train(config_of("auto", alpha=0.1, min_alpha=0.01, epochs=3))
     assert len(rates) > 20
@@ -215,13 +215,18 @@ def test_one_thread_repeats_bit_for_bit(model: str, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("model", ["skipgram", "cbow"])
-def test_the_size_of_blocks_hardly_changes_the_vectors(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With every token kept, each center has the same draws, and the same rate but for rounding."""
+@pytest.mark.parametrize(("negatives_from", "block_tokens"), [("window", 37), ("batch", 36)])
+def test_the_size_of_blocks_hardly_changes_the_vectors(
+    model: str, negatives_from: str, block_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every token kept, each center has the same draws, and the same rate but for rounding. A block of 36 tokens
+    is one of whole batches of 4 windows."""
     backend: Backend = "native" if ops.status().native else "torch"
     monkeypatch.setattr(torch_kernels, "WINDOWS_PER_BATCH", 1)  # PyTorch's batches end with their block
-    whole = train(config_of(backend, model=model, sample=0))
-    monkeypatch.setattr(blocks, "BLOCK_TOKENS", 37)
-    parts = train(config_of(backend, model=model, sample=0))
+    config = config_of(backend, model=model, sample=0, negatives_from=negatives_from)
+    whole = train(config)
+    monkeypatch.setattr(blocks, "BLOCK_TOKENS", block_tokens)
+    parts = train(config)
     assert_close(parts.tables.in_vectors, whole.tables.in_vectors, rtol=0, atol=1e-4)
     assert_close(parts.tables.out_vectors, whole.tables.out_vectors, rtol=0, atol=1e-4)
     assert [epoch.pairs for epoch in parts.epochs] == [epoch.pairs for epoch in whole.epochs]
@@ -250,6 +255,9 @@ def test_who_shares_negatives_reaches_the_kernel(backend: Backend) -> None:
         {"negatives_from": "pair"},
         {"negatives_from": "pool"},
         {"negatives_from": "pool", "pool": 9},
+        {"negatives_from": "batch"},
+        {"negatives_from": "batch", "pool": 9},
+        {"negatives_from": "batch", "pool_negatives": 5},
     ]
     tables = [train(config_of(backend, **each)).tables for each in options]
     assert not any(equal(a, b) for a, b in combinations(tables, 2))
@@ -266,7 +274,7 @@ def test_an_error_in_a_step_is_raised_and_the_epoch_reported(threads: int, monke
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the kernel broke")
 
-    monkeypatch.setattr(ops, "skipgram_step_", broken)
+    monkeypatch.setattr(ops, "skipgram_batch_step_", broken)
     monkeypatch.setattr(blocks, "BLOCK_TOKENS", 50)
     with pytest.raises(RuntimeError, match="the kernel broke"):
         train(config_of("auto", threads=threads))

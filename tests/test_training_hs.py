@@ -14,9 +14,10 @@ from pyembed import ops, reference
 from pyembed.cli import main
 from pyembed.config import Backend, TrainConfig
 from pyembed.corpus.subsample import Subsampler
-from pyembed.corpus.tables import keep_thresholds
+from pyembed.corpus.tables import alias_table, keep_thresholds
 from pyembed.reference import TokenBlock
 from pyembed.training import slices
+from pyembed.training.draws import draws_of
 from pyembed.training.steps import step_ops, tree_of
 from pyembed.training.tables import new_tables
 
@@ -39,6 +40,7 @@ def test_training_follows_the_steps_of_the_spec(model: Any, backend: Backend) ->
         def gradient_of(*arguments: Any) -> reference.Gradient:
             return reference.cbow_gradient(*arguments, mean=True, exact_gradient=False)
 
+    draws = draws_of(config, torch.from_numpy(alias_table(vocabulary.counts, config.ns_exponent)), epoch=0)
     for kept in subsampler.blocks(0, 1 << 20):
         block = TokenBlock(
             torch.from_numpy(kept.ids),
@@ -52,7 +54,7 @@ def test_training_follows_the_steps_of_the_spec(model: Any, backend: Backend) ->
             expected.in_padded,
             expected.node_padded,
             block,
-            loop._draws(0),
+            draws,
             config.learning_rate,
             config.min_alpha,
             windows_of=lambda *rest: reference.path_windows(tree, *rest),
@@ -76,7 +78,7 @@ def test_the_loss_falls_and_one_thread_repeats(model: Any, backend: Backend) -> 
 def test_both_take_turns_and_their_losses_add_up(model: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "SLICE_CENTERS", 50)
     turns: list[str] = []
-    for name in (f"{model}_step_", f"{model}_hs_step_"):
+    for name in (f"{model}_batch_step_", f"{model}_hs_step_"):
         step = getattr(ops, name)
 
         def spy(*arguments: Any, _name: str = name, _step: Any = step, **options: Any) -> torch.Tensor:
@@ -95,9 +97,11 @@ def test_both_take_turns_and_their_losses_add_up(model: Any, backend: Backend, m
 
 
 def test_which_ops_train() -> None:
-    assert step_ops(TrainConfig()) == ("skipgram_step_",)
+    assert step_ops(TrainConfig()) == ("skipgram_batch_step_",)
+    assert step_ops(TrainConfig(device="cuda:1")) == ("skipgram_step_",)
+    assert step_ops(TrainConfig(negatives_from="pool", model="cbow")) == ("cbow_step_",)
     assert step_ops(TrainConfig(hs=True, negative=0, model="cbow")) == ("cbow_hs_step_",)
-    assert step_ops(TrainConfig(hs=True)) == ("skipgram_step_", "skipgram_hs_step_")
+    assert step_ops(TrainConfig(hs=True)) == ("skipgram_batch_step_", "skipgram_hs_step_")
 
 
 def test_no_negatives_without_hierarchical_softmax() -> None:

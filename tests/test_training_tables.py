@@ -70,12 +70,13 @@ def test_there_are_the_tables_that_are_trained(negative: int, hs: bool, shapes: 
 # --- slices -----------------------------------------------------------------------------------------------------------
 
 
-def test_slices_give_each_center_its_contexts_position_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("together", [1, 4])
+def test_slices_give_each_center_its_contexts_position_and_rate(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "SLICE_CENTERS", 7)
     ids, starts = torch.arange(40, dtype=torch.int32), torch.tensor([0, 3, 3, 20, 31, 40])
     block = TokenBlock(ids, starts, first_position=100, center_begin=2, center_end=37)
     centers = []
-    for part, (begin, end) in slices_of(block, (0.5, 0.15), window=3, threads=1):
+    for part, (begin, end) in slices_of(block, (0.5, 0.15), window=3, threads=1, together=together):
         assert part.sentence_starts[0] == 0
         assert part.sentence_starts[-1] == len(part.ids)
         for center in range(part.center_begin, part.center_end):
@@ -83,6 +84,8 @@ def test_slices_give_each_center_its_contexts_position_and_rate(monkeypatch: pyt
             rate = begin + (end - begin) * (center - part.center_begin) / (part.center_end - part.center_begin)
             assert rate == pytest.approx(0.5 - 0.35 * (token - 2) / 35)
             assert part.first_position + center == 100 + token
+            first = max(2, token - (100 + token) % together)
+            assert first in part.ids[part.center_begin : center + 1], "a slice begins where a batch does"
             for distance in (-3, -2, -1, 1, 2, 3):
                 other = token + distance
                 there = 0 <= other < 40 and sentence(starts, other) == sentence(starts, token)
@@ -167,7 +170,7 @@ def test_a_locked_row_stays_where_a_step_fails(monkeypatch: pytest.MonkeyPatch) 
     config = config_of("auto")
     tables = new_tables(WORDS, config)
     before = tables.in_padded.clone()
-    monkeypatch.setattr(ops, "skipgram_step_", broken)
+    monkeypatch.setattr(ops, "skipgram_batch_step_", broken)
     loop = TrainingLoop(tables, *corpus(), config, locks=locks_of(w0=0))
     with pytest.raises(KeyboardInterrupt):
         run(loop)

@@ -13,6 +13,7 @@ import pytest
 from pyembed import CallbackAny2Vec, KeyedVectors, Word2Vec
 from pyembed.cli import main
 from pyembed.config import Backend
+from pyembed.models import model_files
 from pyembed.models.model_files import read_model, write_model
 from pyembed.models.settings import COUNTERS, SETTINGS
 from pyembed.ops import MachineError
@@ -46,6 +47,7 @@ def same(one: Word2Vec, other: Word2Vec) -> None:
         {"sg": 0, "hs": 1},
         {"sg": 1, "hs": 1, "negative": 0, "comment": "näive"},
         {"table_dtype": "bfloat16", "shrink_windows": False, "negatives_from": "pair"},
+        {"sg": 1, "negatives_from": "batch", "pool": 3, "pool_negatives": 4},
     ],
     ids=str,
 )
@@ -62,6 +64,16 @@ def test_a_loaded_model_goes_on_as_if_it_had_not_been_away(settings, tmp_path):
         model.build_vocab(NEW, update=True)
         model.train(NEW, epochs=1)
     same(stays, goes)
+
+
+def test_a_model_of_before_windows_trained_together_goes_on(tmp_path, monkeypatch):
+    """Its file knows no pool_negatives."""
+    model = model_of(negatives_from="window")
+    monkeypatch.setattr(model_files, "SETTINGS", tuple(name for name in SETTINGS if name != "pool_negatives"))
+    model.save(tmp_path / "m")
+    loaded = Word2Vec.load(tmp_path / "m")
+    same(model, loaded)
+    loaded.train(OLD, epochs=1)
 
 
 def test_every_backend_goes_on(backend: Backend, tmp_path):

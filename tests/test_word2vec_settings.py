@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import inspect
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def test_hs_trains_nodes_of_a_tree_beside_or_instead_of_negatives() -> None:
 
 
 def test_negative_is_how_many_a_pair_is_trained_with() -> None:
-    few, many = mean_loss(negative=1), mean_loss(negative=20)
+    few, many = (mean_loss(negative=negative, negatives_from="window") for negative in (1, 20))
     assert np.log(2) < few <= 2 * np.log(2)  # of untrained vectors, log 2 each; one that is the center is left out
     assert 18 * np.log(2) < many <= 21 * np.log(2)
     with pytest.raises(ValueError, match=r"^negative: "):
@@ -232,14 +233,22 @@ def test_seed_decides_every_draw() -> None:
 
 
 def test_negatives_from_says_who_shares_them() -> None:
-    by_pair, by_window, by_pool = (trained(negatives_from=who) for who in ("pair", "window", "pool"))
-    assert not same_bits(by_pair, by_window)
-    assert not same_bits(by_window, by_pool)
+    models = [trained(negatives_from=who) for who in ("pair", "window", "pool", "batch")]
+    assert not any(same_bits(one, other) for one, other in combinations(models, 2))
+    assert same_bits(trained(), models[-1])
 
 
-def test_pool_is_how_many_windows_share() -> None:
-    assert not same_bits(trained(negatives_from="pool", pool=2), trained(negatives_from="pool", pool=8))
-    assert same_bits(trained(pool=2), trained(pool=8))
+@pytest.mark.parametrize("negatives_from", ["pool", "batch"])
+def test_pool_is_how_many_windows_share(negatives_from: str) -> None:
+    assert not same_bits(*(trained(negatives_from=negatives_from, pool=pool) for pool in (2, 8)))
+    assert same_bits(*(trained(negatives_from="window", pool=pool) for pool in (2, 8)))
+
+
+def test_pool_negatives_are_drawn_for_a_batch_and_count_as_negative() -> None:
+    few, many = mean_loss(pool_negatives=2), mean_loss(pool_negatives=40)
+    assert few == pytest.approx(many, rel=0.1)
+    assert not same_bits(trained(pool_negatives=2), trained(pool_negatives=40))
+    assert same_bits(trained(), trained(pool_negatives=8))
 
 
 # --- machine ----------------------------------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ def test_the_loss_equals_a_slow_recount(backend: Backend) -> None:
     ids = torch.tensor([model.wv.get_index(word) for sentence in text for word in sentence], dtype=torch.int32)
     block = TokenBlock(ids, torch.arange(0, 481, 8), 0, 0, 480)
     noise = torch.from_numpy(alias_table(model.vocabulary.counts, 0.75))
-    draws = Draws(noise, window=5, negative=3, seed=1, epoch=0)
+    drawn = {"negative": 5, "sharing": 4, "negative_weight": 3 / 5, "together": True}
+    draws = Draws(noise, window=5, seed=1, epoch=0, **drawn)
     loss, _ = reference.step_(reference.skipgram_gradient, *tables, block, draws, alpha, 0)
     assert model.get_latest_training_loss() == pytest.approx(float(loss), rel=1e-6)
 

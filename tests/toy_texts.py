@@ -32,7 +32,7 @@ def skewed() -> list[list[str]]:
 
 def interrupt_third_step(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Ctrl-C instead of the third block of 500 words. Returns what fills with the arguments of the steps."""
-    step, calls = ops.skipgram_step_, []
+    step, calls = ops.skipgram_batch_step_, []
 
     def interrupted_step(*arguments: Any, **options: Any) -> torch.Tensor:
         calls.append(arguments)
@@ -40,7 +40,7 @@ def interrupt_third_step(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise KeyboardInterrupt
         return step(*arguments, **options)
 
-    monkeypatch.setattr(ops, "skipgram_step_", interrupted_step)
+    monkeypatch.setattr(ops, "skipgram_batch_step_", interrupted_step)
     monkeypatch.setattr(blocks, "BLOCK_TOKENS", 500)
     return calls
 

@@ -3,11 +3,11 @@
 
 namespace pyembed::PE_ISA {
 
-// Calls f(constant M, constant whether a tail, first column, columns of the tail) until all D columns have passed by.
-template <class F>
+// Calls f(constant M or 1, constant whether a tail, first column, columns of the tail) until all D columns have passed
+// by.
+template <int M = kUpdateRegisters, class F>
 PE_INLINE void for_each_columns(int64_t D, const F& f) {
   using One = std::integral_constant<int, 1>;
-  constexpr int M = kUpdateRegisters;
   int64_t d = 0;
   for (; d + M * kWidth <= D; d += M * kWidth) f(std::integral_constant<int, M>{}, std::false_type{}, d, 0);
   for (; d + kWidth <= D; d += kWidth) f(One{}, std::false_type{}, d, 0);

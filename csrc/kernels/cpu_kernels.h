@@ -19,6 +19,24 @@ struct CpuRowKernels {
   RowKernels<BFloat16> bfloat16_rows;
 };
 
+// Those that train batches of windows together, the windows of draws.sharing successive positions; draws.negative
+// counts the negatives of a batch, each of this weight. Otherwise as CpuKernels' steps. A piece [begin, end) has the
+// batches whose first center lies in it. scratch: batch_scratch_bytes().
+struct CpuBatchKernels {
+  LossSum (*skipgram_step)(const TokenBlock& block, const Draws& draws, float negative_weight,
+                           const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
+                           void* scratch);
+  LossSum (*skipgram_step_bfloat16)(const TokenBlock& block, const Draws& draws, float negative_weight,
+                                    const Tables<BFloat16>& tables, const LearningRate& rate, int64_t begin,
+                                    int64_t end, void* scratch);
+  LossSum (*cbow_step)(const TokenBlock& block, const Draws& draws, float negative_weight, const CbowOptions& options,
+                       const Tables<float>& tables, const LearningRate& rate, int64_t begin, int64_t end,
+                       void* scratch);
+  LossSum (*cbow_step_bfloat16)(const TokenBlock& block, const Draws& draws, float negative_weight,
+                                const CbowOptions& options, const Tables<BFloat16>& tables, const LearningRate& rate,
+                                int64_t begin, int64_t end, void* scratch);
+};
+
 struct CpuKernels {
   const char* name;  // "avx512", "avx2", "neon" or "plain"
 
@@ -59,6 +77,7 @@ struct CpuKernels {
   void (*draw_negatives)(const Draws& draws, uint64_t first, int64_t count, int32_t* ids);
 
   const CpuRowKernels& by_id;
+  const CpuBatchKernels& batches;
 };
 
 // The kernels of each instruction set; null where this build or this processor lacks it.
@@ -71,5 +90,6 @@ const CpuKernels* plain_kernels();  // never null
 const CpuKernels& best_cpu_kernels();
 
 size_t step_scratch_bytes(const Draws& draws, int64_t dimensions);
+size_t batch_scratch_bytes(const Draws& draws, int64_t dimensions);
 
 }  // namespace pyembed

@@ -32,7 +32,8 @@ inline void draw_windows(const Draws& draws, uint64_t first, int64_t count, cons
   draw_outputs(draws, first, count, centers, lanes, outputs, repeated);
 }
 
-extern const CpuRowKernels row_kernels;  // isa_rows.h
+extern const CpuRowKernels row_kernels;      // isa_rows.h
+extern const CpuBatchKernels batch_kernels;  // isa_batches.h
 
 constexpr CpuKernels entries(const char* name) {
   return {name,
@@ -46,7 +47,8 @@ constexpr CpuKernels entries(const char* name) {
           cbow_hs_step<BFloat16>,
           draw_windows,
           draw_negatives,
-          row_kernels};
+          row_kernels,
+          batch_kernels};
 }
 
 }  // namespace pyembed::PE_ISA

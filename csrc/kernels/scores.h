@@ -4,15 +4,14 @@
 
 namespace pyembed::PE_ISA {
 
-// Step sizes of B contexts with G outputs, into errors [B, G] (whole registers are written). labels: of the outputs, as
-// signed_log2e(). meanwhile(d): called for each register of columns.
-template <int B, int G, class Labels, class Meanwhile>
-PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, Labels labels, float rate,
-                           float* errors, LossLanes& loss, const Meanwhile& meanwhile) {
+// Dot products of B contexts with G outputs, [B, G], in the lanes of a register each. meanwhile(d): called for each
+// register of columns.
+template <int B, int G, class Meanwhile>
+PE_INLINE void dot_group(float* const* in_rows, float* const* out_rows, int64_t D, Float (&dots)[B * G],
+                         const Meanwhile& meanwhile) {
   const float *in[B], *out[G];
   unrolled<B>([&](auto b) PE_LAMBDA { in[b] = in_rows[b]; });
   unrolled<G>([&](auto g) PE_LAMBDA { out[g] = out_rows[g]; });
-  Float dots[B * G];
   unrolled<B * G>([&](auto i) PE_LAMBDA { dots[i] = zero(); });
   const auto accumulate = [&](const auto& load_columns) PE_LAMBDA {
     Float columns[B];
@@ -29,7 +28,15 @@ PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_
   }
   const int tail = static_cast<int>(D - d);
   if (tail) accumulate([d, tail](const float* row) PE_LAMBDA { return load_first(row + d, tail); });
+}
 
+// Step sizes of B contexts with G outputs, into errors [B, G] (whole registers are written). labels: of the outputs, as
+// store_step_sizes().
+template <int B, int G, class Labels, class Loss, class Meanwhile>
+PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_t D, Labels labels, float rate,
+                           float* errors, Loss& loss, const Meanwhile& meanwhile) {
+  Float dots[B * G];
+  dot_group<B, G>(in_rows, out_rows, D, dots, meanwhile);
   constexpr int R = (B * G + kWidth - 1) / kWidth;
   Float scores[R];
   row_sums(dots, scores);
@@ -60,7 +67,7 @@ PE_INLINE void for_each_group(int N, const F& f) {
 // A number known at compile time makes one group.
 template <int N, class F>
 PE_INLINE void for_each_group(std::integral_constant<int, N> count, const F& f) {
-  static_assert(N <= kGroup);
+  static_assert(N <= kLargestGroup);
   f(count, 0);
 }
 

@@ -10,6 +10,7 @@ typedef uint64_t Wide __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
 constexpr int kTileContexts = 2;     // contexts scored together with kGroup outputs, as many as the registers hold
 constexpr int kUpdateRegisters = 1;  // of columns updated together, likewise
+constexpr int kLargestGroup = 6;     // outputs of which a register each, before and after, leaves some for contexts
 
 PE_INLINE Float zero() { return Float{0, 0, 0, 0}; }
 PE_INLINE Float broadcast(float x) { return Float{x, x, x, x}; }
@@ -50,15 +51,21 @@ PE_INLINE Float in_register(Float x) { return x; }  // nothing here folds loads 
 PE_INLINE Wide multiply_low(Wide a, Wide b) { return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF); }
 PE_INLINE Wide gather(const uint64_t* table, Wide index) { return Wide{table[index[0]], table[index[1]]}; }
 
+// Sums of all lanes.
+PE_INLINE Float sum_quads(Float a, Float b, Float c, Float d) {
+  const auto sum = [](Float row) PE_LAMBDA { return (row[0] + row[1]) + (row[2] + row[3]); };
+  return Float{sum(a), sum(b), sum(c), sum(d)};
+}
+
+PE_INLINE Float join_quads(const Float (&quads)[1]) { return quads[0]; }
+
 // Lane i of sums[j] is the sum of all lanes of x[4j + i].
 template <int M, int R>
 PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
   static_assert(M <= 4 * R, "a register for each four sums");
   unrolled<R>([&](auto r) PE_LAMBDA {
     constexpr int i = 4 * decltype(r)::value;
-    const auto sum = [](Float row) PE_LAMBDA { return (row[0] + row[1]) + (row[2] + row[3]); };
-    sums[r] = Float{sum(row_or_zero<i>(x)), sum(row_or_zero<i + 1>(x)), sum(row_or_zero<i + 2>(x)),
-                    sum(row_or_zero<i + 3>(x))};
+    sums[r] = sum_quads(row_or_zero<i>(x), row_or_zero<i + 1>(x), row_or_zero<i + 2>(x), row_or_zero<i + 3>(x));
   });
 }
 

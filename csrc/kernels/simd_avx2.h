@@ -9,6 +9,7 @@ typedef uint64_t Wide __attribute__((vector_size(32)));
 constexpr int kWidth = 8;
 constexpr int kTileContexts = 2;     // contexts scored together with kGroup outputs, as many as the registers hold
 constexpr int kUpdateRegisters = 1;  // of columns updated together, likewise
+constexpr int kLargestGroup = 6;     // outputs of which a register each, before and after, leaves some for contexts
 
 PE_INLINE Float zero() { return _mm256_setzero_ps(); }
 PE_INLINE Float broadcast(float x) { return _mm256_set1_ps(x); }
@@ -49,6 +50,11 @@ PE_INLINE Float sum_quads(Float a, Float b, Float c, Float d) {
   return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
 }
 
+// Of two such results the sums of all lanes of their eight vectors.
+PE_INLINE Float join_quads(const Float (&quads)[2]) {
+  return _mm256_permute2f128_ps(quads[0], quads[1], 0x20) + _mm256_permute2f128_ps(quads[0], quads[1], 0x31);
+}
+
 // Lane i of sums[j] is the sum of all lanes of x[8j + i].
 template <int M, int R>
 PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
@@ -58,8 +64,8 @@ PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
       constexpr int i = 8 * decltype(r)::value + 4 * decltype(q)::value;
       return sum_quads(row_or_zero<i>(x), row_or_zero<i + 1>(x), row_or_zero<i + 2>(x), row_or_zero<i + 3>(x));
     };
-    const Float low = quads(std::integral_constant<int, 0>{}), high = quads(std::integral_constant<int, 1>{});
-    sums[r] = _mm256_permute2f128_ps(low, high, 0x20) + _mm256_permute2f128_ps(low, high, 0x31);
+    const Float both[2] = {quads(std::integral_constant<int, 0>{}), quads(std::integral_constant<int, 1>{})};
+    sums[r] = join_quads(both);
   });
 }
 

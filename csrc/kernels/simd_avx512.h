@@ -9,6 +9,7 @@ typedef uint64_t Wide __attribute__((vector_size(64)));
 constexpr int kWidth = 16;
 constexpr int kTileContexts = 4;     // contexts scored together with kGroup outputs, as many as the registers hold
 constexpr int kUpdateRegisters = 2;  // of columns updated together, likewise
+constexpr int kLargestGroup = 12;    // outputs of which a register each, before and after, leaves some for contexts
 
 PE_INLINE Float zero() { return _mm512_setzero_ps(); }
 PE_INLINE Float broadcast(float x) { return _mm512_set1_ps(x); }
@@ -53,6 +54,13 @@ PE_INLINE Float sum_quads(Float a, Float b, Float c, Float d) {
   return _mm512_shuffle_ps(ab, cd, 0x44) + _mm512_shuffle_ps(ab, cd, 0xEE);
 }
 
+// Of four such results the sums of all lanes of their sixteen vectors.
+PE_INLINE Float join_quads(const Float (&quads)[4]) {
+  const Float low = _mm512_shuffle_f32x4(quads[0], quads[1], 0x88) + _mm512_shuffle_f32x4(quads[0], quads[1], 0xDD);
+  const Float high = _mm512_shuffle_f32x4(quads[2], quads[3], 0x88) + _mm512_shuffle_f32x4(quads[2], quads[3], 0xDD);
+  return _mm512_shuffle_f32x4(low, high, 0x88) + _mm512_shuffle_f32x4(low, high, 0xDD);
+}
+
 // Lane i of sums[r] is the sum of all lanes of x[16r + i].
 template <int M, int R>
 PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
@@ -63,9 +71,7 @@ PE_INLINE void row_sums(const Float (&x)[M], Float (&sums)[R]) {
       constexpr int i = 16 * decltype(r)::value + 4 * decltype(q)::value;
       quads[q] = sum_quads(row_or_zero<i>(x), row_or_zero<i + 1>(x), row_or_zero<i + 2>(x), row_or_zero<i + 3>(x));
     });
-    const Float low = _mm512_shuffle_f32x4(quads[0], quads[1], 0x88) + _mm512_shuffle_f32x4(quads[0], quads[1], 0xDD);
-    const Float high = _mm512_shuffle_f32x4(quads[2], quads[3], 0x88) + _mm512_shuffle_f32x4(quads[2], quads[3], 0xDD);
-    sums[r] = _mm512_shuffle_f32x4(low, high, 0x88) + _mm512_shuffle_f32x4(low, high, 0xDD);
+    sums[r] = join_quads(quads);
   });
 }
 

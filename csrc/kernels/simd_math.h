@@ -84,6 +84,12 @@ PE_INLINE Float signed_log2e(int first, LabelBits labels) {
   return (Float)(sign ^ (Int)broadcast(kLog2e));
 }
 
+// Those of the contexts from number c on, of which all have the same.
+template <int G, class Labels>
+PE_INLINE Labels of_contexts(Labels labels, int64_t) {
+  return labels;
+}
+
 // Returns rate * (label - sigmoid(score)) and adds the losses of the first `Used` lanes. factors: signed_log2e();
 // rate_factor: -rate * ln 2.
 //   With z = score where the label is 0, -score where it is 1: loss = log(1 + exp(z)), derivative exp(z) / (1 +

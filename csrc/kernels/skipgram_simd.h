@@ -8,31 +8,37 @@
 
 namespace pyembed::PE_ISA {
 
-// Step sizes of all contexts with G outputs from number n on, into errors [C, G].
-template <int G, class Window>
-PE_INLINE void score_contexts(const Window& window, int n, int64_t D, float* errors, LossLanes& loss) {
-  const auto labels = window.labels(n);
-  const auto score = [&](auto contexts, int64_t c) PE_LAMBDA {
-    constexpr int B = decltype(contexts)::value;
-    score_group<B, G>(window.context_rows + c, window.output_rows + n, D, labels, window.rate, errors + c * G, loss,
-                      [&](int64_t d) PE_LAMBDA {
-                        if (c == 0 && n == 0) window.prefetch.while_scoring(d);
-                      });
-  };
-  int64_t c = 0;
-  for (; c + kTileContexts <= window.context_count; c += kTileContexts) {
-    score(std::integral_constant<int, kTileContexts>{}, c);
-  }
-  switch (window.context_count - c) {
+// Contexts scored together with G outputs.
+template <int G>
+constexpr int kTileWith = G > kGroup ? kTileContexts * kGroup / G : kTileContexts;
+
+// Calls f(constant B, c, number of the tile) for tiles of B contexts from number c on, as G outputs allow.
+template <int G, class F>
+PE_INLINE void for_each_tile(int64_t contexts, const F& f) {
+  constexpr int kTile = kTileWith<G>;
+  int64_t c = 0, tile = 0;
+  for (; c + kTile <= contexts; c += kTile) f(std::integral_constant<int, kTile>{}, c, tile++);
+  switch (contexts - c) {
     case 1:
-      return score(std::integral_constant<int, 1>{}, c);
+      return f(std::integral_constant<int, 1>{}, c, tile);
     case 2:
-      return score(std::integral_constant<int, 2>{}, c);
+      return f(std::integral_constant<int, 2>{}, c, tile);
     case 3:
-      return score(std::integral_constant<int, 3>{}, c);
+      return f(std::integral_constant<int, 3>{}, c, tile);
     default:
       return;
   }
+}
+
+// Step sizes of all contexts with G outputs from number n on, into errors [C, G].
+template <int G, class Window, class Loss>
+PE_INLINE void score_contexts(const Window& window, int n, int64_t D, float* errors, Loss& loss) {
+  const auto labels = window.labels(n);
+  for_each_tile<G>(window.context_count, [&](auto contexts, int64_t c, int64_t tile) PE_LAMBDA {
+    score_group<decltype(contexts)::value, G>(window.context_rows + c, window.output_rows + n, D,
+                                              of_contexts<G>(labels, c), window.rate, errors + c * G, loss,
+                                              [&](int64_t d) PE_LAMBDA { window.prefetch.while_scoring(d, n, tile); });
+  });
 }
 
 // Updates the columns from d of G outputs and all contexts: M registers, or where Tail the first `tail` of one.
@@ -50,48 +56,70 @@ PE_INLINE void update_columns(const Window& window, float* const* out_rows, int6
     Float in[M], in_changed[M];
     unrolled<M>([&](auto m) PE_LAMBDA {
       in[m] = in_changed[m] = get(row + m * kWidth);
-      if constexpr (!std::is_null_pointer_v<InBefore>) in[m] = load(in_before + (c * M + m) * kWidth);
+      if constexpr (!std::is_null_pointer_v<InBefore>) {
+        in[m] = load(in_before + (c * M + m) * kWidth);
+      } else if constexpr (Window::kGradients) {
+        in_changed[m] = zero();
+      }
     });
+    Float also[M];  // of every second output, where there are so many that one sum would wait for itself
+    unrolled<M>([&](auto m) PE_LAMBDA { also[m] = zero(); });
     unrolled<G>([&](auto g) PE_LAMBDA {
       const Float error = broadcast(errors[g]);
       unrolled<M>([&](auto m) PE_LAMBDA {
-        in_changed[m] = fma(error, out[g * M + m], in_changed[m]);
+        Float& sum = G > kGroup && g % 2 ? also[m] : in_changed[m];
+        sum = fma(error, out[g * M + m], sum);
         out_changed[g * M + m] = fma(error, in[m], out_changed[g * M + m]);
       });
     });
-    unrolled<M>([&](auto m) PE_LAMBDA { put(row + m * kWidth, in_changed[m]); });
+    unrolled<M>([&](auto m) PE_LAMBDA { put(row + m * kWidth, G > kGroup ? in_changed[m] + also[m] : in_changed[m]); });
   }
   unrolled<G * M>([&](auto i) PE_LAMBDA { put(out_rows[i / M] + d + i % M * kWidth, out_changed[i]); });
 }
 
-// N: int, or a constant of at most kGroup, for which no context's columns need be kept between groups.
+// Registers of columns updated together with so many outputs.
+template <class Count>
+constexpr int kRegistersWith = kUpdateRegisters;
+template <int N>
+constexpr int kRegistersWith<std::integral_constant<int, N>> = N > kGroup ? 1 : kUpdateRegisters;
+
+// Updates all columns of all contexts and outputs. errors: group by group [C, G].
+template <int M, class Window>
+PE_INLINE void update_window(const Window& window, int64_t D, float* errors, float* in_before) {
+  using Count = std::remove_cv_t<decltype(Window::N)>;
+  const int64_t C = window.context_count;
+  for_each_columns<M>(D, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+    constexpr int R = decltype(registers)::value;
+    constexpr bool Tail = decltype(is_tail)::value;
+    for (int m = 0; m < R; ++m) window.prefetch.while_updating(d + m * kWidth);
+    if constexpr (std::is_same_v<Count, int>) {
+      for (int64_t c = 0; c < C; ++c) {
+        for (int m = 0; m < R; ++m) {
+          float* const row = window.context_rows[c] + d + m * kWidth;
+          store(in_before + (c * R + m) * kWidth, Tail ? load_first(row, tail) : load(row));
+          if constexpr (Window::kGradients) Tail ? store_first(row, zero(), tail) : store(row, zero());
+        }
+      }
+      const float* const before = in_before;
+      for_each_group(window.N, [&](auto group, int n) PE_LAMBDA {
+        update_columns<decltype(group)::value, R, Tail>(window, window.output_rows + n, d, tail, errors + n * C,
+                                                        before);
+      });
+    } else {
+      update_columns<Count::value, R, Tail>(window, window.output_rows, d, tail, errors, nullptr);
+    }
+  });
+}
+
+// N: int, or a constant of at most kLargestGroup, for which no context's columns need be kept between groups.
 template <class Window>
 PE_INLINE void skipgram_window(const Window& window, int64_t D, const StepScratch& scratch, LossLanes& loss) {
   using Count = std::remove_cv_t<decltype(Window::N)>;
-  const Count N = window.N;
-  const int64_t C = window.context_count;
-  const auto errors = [&](int n) { return scratch.errors + n * C; };
-  for_each_group(
-      N, [&](auto group, int n) PE_LAMBDA { score_contexts<decltype(group)::value>(window, n, D, errors(n), loss); });
-  for_each_columns(D, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
-    constexpr int M = decltype(registers)::value;
-    constexpr bool Tail = decltype(is_tail)::value;
-    for (int m = 0; m < M; ++m) window.prefetch.while_updating(d + m * kWidth);
-    if constexpr (std::is_same_v<Count, int>) {
-      for (int64_t c = 0; c < C; ++c) {
-        for (int m = 0; m < M; ++m) {
-          const float* const row = window.context_rows[c] + d + m * kWidth;
-          store(scratch.in_before + (c * M + m) * kWidth, Tail ? load_first(row, tail) : load(row));
-        }
-      }
-      const float* const in_before = scratch.in_before;
-      for_each_group(N, [&](auto group, int n) PE_LAMBDA {
-        update_columns<decltype(group)::value, M, Tail>(window, window.output_rows + n, d, tail, errors(n), in_before);
-      });
-    } else {
-      update_columns<Count::value, M, Tail>(window, window.output_rows, d, tail, errors(0), nullptr);
-    }
+  for_each_group(window.N, [&](auto group, int n) PE_LAMBDA {
+    constexpr int G = decltype(group)::value;
+    score_contexts<G>(window, n, D, scratch.errors + n * window.context_count, loss);
   });
+  update_window<kRegistersWith<Count>>(window, D, scratch.errors, scratch.in_before);
 }
 
 // Walks the windows, or the pairs where they have negatives of their own. A function each: in one, the registers would

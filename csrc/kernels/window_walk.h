@@ -13,9 +13,10 @@ struct Prefetch {
   Element* const* output_rows;  // [N]
   Count N;
 
-  // Columns of the rows that scoring brings in, and of those that the update does.
-  PE_INLINE void while_scoring(int64_t column) const {
-    if (column % kLineColumns != 0) return;
+  // Columns of the rows that scoring brings in, with the first tile of contexts and group of outputs, and of those that
+  // the update does.
+  PE_INLINE void while_scoring(int64_t column, int n = 0, int64_t tile = 0) const {
+    if (n != 0 || tile != 0 || column % kLineColumns != 0) return;
     prefetch_to_write(entering + column);
     for (int n = 0; n < N / 3; ++n) prefetch_to_write(output_rows[n] + column);
   }
@@ -40,9 +41,10 @@ PE_INLINE auto output_count(const Draws& draws) {
 // What a model sees of a window. Count: int, or a constant.
 template <class Count, class Element = float>
 struct StepWindow {
-  float* const* context_rows;  // [context_count]
-  int64_t context_count;       // > 0
-  float* const* output_rows;   // [N]
+  static constexpr bool kGradients = false;  // contexts become what would have been added to them
+  float* const* context_rows;                // [context_count]
+  int64_t context_count;                     // > 0
+  float* const* output_rows;                 // [N]
   float rate;
   Count N;
   Prefetch<Count, Element> prefetch;

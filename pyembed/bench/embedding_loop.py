@@ -20,6 +20,7 @@ from pyembed.corpus import TokenIds
 from pyembed.corpus.subsample import Subsampler
 from pyembed.corpus.tables import alias_table, keep_thresholds
 from pyembed.reference import Draws, TokenBlock, windows
+from pyembed.training.draws import draws_of
 
 BATCH = 4096
 """Pairs of a step; more are faster and learn less."""
@@ -81,5 +82,4 @@ def first_block(
     ids, starts = torch.from_numpy(kept.ids), torch.from_numpy(kept.sentence_starts)
     block = TokenBlock(ids, starts, kept.first_position, kept.center_begin, kept.center_end)
     table = torch.from_numpy(alias_table(counts, config.ns_exponent))
-    draws = Draws(table, config.window, config.negative, config.seed, 0, config.sharing, config.shrink_windows)
-    return block, draws, kept.end - kept.begin
+    return block, draws_of(config, table, epoch=0), kept.end - kept.begin

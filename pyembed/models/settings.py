@@ -72,8 +72,9 @@ class Settings:
     lowercase: bool
     tokenizer: Tokenizer
     encoding_errors: EncodingErrors
-    negatives_from: NegativesFrom
+    negatives_from: NegativesFrom | None
     pool: int
+    pool_negatives: int | None
     cbow_gradient: CbowGradient
     backend: Backend
     device: str
@@ -109,6 +110,7 @@ _ALIKE = (
     "seed",
     "negatives_from",
     "pool",
+    "pool_negatives",
     "cbow_gradient",
     "backend",
     "device",

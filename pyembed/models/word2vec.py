@@ -70,8 +70,9 @@ class Word2Vec(TrainableModel):
         lowercase: bool = False,
         tokenizer: Tokenizer = "whitespace",
         encoding_errors: EncodingErrors = "strict",
-        negatives_from: NegativesFrom = "window",
+        negatives_from: NegativesFrom | None = None,
         pool: int = 4,
+        pool_negatives: int | None = None,
         cbow_gradient: CbowGradient = "word2vec",
         backend: Backend = "auto",
         device: str = "cpu",
@@ -108,7 +109,8 @@ class Word2Vec(TrainableModel):
             comment: words of your own, kept with the model.
             shrink_windows: draw each window's size from 1 to `window`; False: all are of size `window`.
             lowercase, tokenizer, encoding_errors: as CorpusConfig has them.
-            negatives_from, pool, cbow_gradient, backend, device, table_dtype, write_back: as TrainConfig has them.
+            negatives_from, pool, pool_negatives, cbow_gradient, backend, device, table_dtype, write_back: as
+                TrainConfig has them.
 
         Raises:
             ValueError: a setting is out of its range.

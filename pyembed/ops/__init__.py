@@ -7,6 +7,7 @@ kernels in front. Which one runs is the dispatcher's business, and no other room
 from __future__ import annotations
 
 from pyembed.ops import registration  # noqa: F401  # before anything looks an op up
+from pyembed.ops.batch_calls import cbow_batch_step_, skipgram_batch_step_
 from pyembed.ops.calls import cbow_loss, cbow_step_, draw_windows, keep_tokens, skipgram_loss, skipgram_step_
 from pyembed.ops.fused import deliver, deliver_when_run, new_address
 from pyembed.ops.machine import MachineError, Status, is_native, kernel, require_machine, status
@@ -24,6 +25,7 @@ from pyembed.ops.row_calls import (
 __all__ = [
     "MachineError",
     "Status",
+    "cbow_batch_step_",
     "cbow_hs_step_",
     "cbow_loss",
     "cbow_step_",
@@ -39,6 +41,7 @@ __all__ = [
     "pair_loss",
     "pair_step_",
     "require_machine",
+    "skipgram_batch_step_",
     "skipgram_hs_step_",
     "skipgram_loss",
     "skipgram_step_",

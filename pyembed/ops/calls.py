@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from pyembed.ops.machine import kernel
 from pyembed.reference import Draws, TokenBlock
 
 
-def _arguments(block: TokenBlock, draws: Draws) -> tuple[Any, ...]:
+def stream_arguments(block: TokenBlock, draws: Draws) -> tuple[Any, ...]:
     return (
         block.ids,
         block.sentence_starts,
@@ -27,6 +28,20 @@ def _arguments(block: TokenBlock, draws: Draws) -> tuple[Any, ...]:
         draws.epoch,
         draws.shrink_windows,
     )
+
+
+def _window_arguments(block: TokenBlock, draws: Draws) -> tuple[Any, ...]:
+    if draws.together or draws.negative_weight != 1:
+        raise ValueError(
+            "draws: expected windows that train one after the other, with negatives of weight 1, found "
+            f"together={draws.together}, negative_weight={draws.negative_weight}; see ops.skipgram_batch_step_"
+        )
+    return stream_arguments(block, draws)
+
+
+def float32_kernel(name: str, backend: Backend, table: Tensor) -> Callable[..., Any]:
+    """The op of a name whose compiled kernel takes float32 and bfloat16: tables of float64 are left to PyTorch's."""
+    return kernel(name, "torch" if table.dtype == torch.float64 else backend, table.device)
 
 
 def require_no_grad(*tables: Tensor) -> None:
@@ -44,7 +59,7 @@ def draw_windows(block: TokenBlock, draws: Draws, *, backend: Backend = "auto") 
     Where every pair has its own negatives, outputs int32[B, 2W, 1 + K]: row c is for context number c of the window,
     and is drawn whether or not the window has so many.
     """
-    radius, outputs = kernel("draw_windows", backend, block.ids.device)(*_arguments(block, draws))
+    radius, outputs = kernel("draw_windows", backend, block.ids.device)(*stream_arguments(block, draws))
     return radius, outputs
 
 
@@ -110,7 +125,7 @@ def skipgram_step_(
     require_no_grad(in_vectors, out_vectors)
     op = kernel("skipgram_step_", backend, in_vectors.device)
     rate = (lr_begin, lr_end, threads_at_once(threads, in_vectors.device), write_back, frequent)
-    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), *rate)
+    total: Tensor = op(in_vectors, out_vectors, *_window_arguments(block, draws), *rate)
     return total
 
 
@@ -133,7 +148,7 @@ def cbow_step_(
     require_no_grad(in_vectors, out_vectors)
     op = kernel("cbow_step_", backend, in_vectors.device)
     rate = (lr_begin, lr_end, threads_at_once(threads, in_vectors.device), write_back, frequent)
-    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), mean, exact_gradient, *rate)
+    total: Tensor = op(in_vectors, out_vectors, *_window_arguments(block, draws), mean, exact_gradient, *rate)
     return total
 
 
@@ -142,7 +157,7 @@ def skipgram_loss(
 ) -> Tensor:
     """Sum of the block's losses, a differentiable scalar of the tables' dtype; reference.py section 5."""
     loss: Tensor = kernel("skipgram_loss", backend, in_vectors.device)(
-        in_vectors, out_vectors, *_arguments(block, draws)
+        in_vectors, out_vectors, *_window_arguments(block, draws)
     )
     return loss
 
@@ -158,5 +173,5 @@ def cbow_loss(
 ) -> Tensor:
     """As skipgram_loss, for CBOW with the exact gradient; reference.py section 6."""
     op = kernel("cbow_loss", backend, in_vectors.device)
-    loss: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), mean)
+    loss: Tensor = op(in_vectors, out_vectors, *_window_arguments(block, draws), mean)
     return loss

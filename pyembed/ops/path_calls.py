@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pyembed.config import Backend
-from pyembed.ops.calls import require_no_grad, threads_at_once
-from pyembed.ops.machine import kernel
+from pyembed.ops.calls import float32_kernel, require_no_grad, threads_at_once
 from pyembed.reference import Draws, HuffmanTree, TokenBlock
 
 
@@ -29,10 +26,6 @@ def _arguments(block: TokenBlock, draws: Draws, tree: HuffmanTree) -> tuple[Any,
         draws.epoch,
         draws.shrink_windows,
     )
-
-
-def _kernel(name: str, backend: Backend, table: Tensor) -> Callable[..., Any]:
-    return kernel(name, "torch" if table.dtype == torch.float64 else backend, table.device)
 
 
 def skipgram_hs_step_(
@@ -63,7 +56,7 @@ def skipgram_hs_step_(
         RuntimeError: an argument is out of range; the message says which, what was expected and what was found.
     """
     require_no_grad(in_vectors, node_vectors)
-    op = _kernel("skipgram_hs_step_", backend, in_vectors)
+    op = float32_kernel("skipgram_hs_step_", backend, in_vectors)
     rate = (lr_begin, lr_end, threads_at_once(threads, in_vectors.device))
     total: Tensor = op(in_vectors, node_vectors, *_arguments(block, draws, tree), *rate)
     return total
@@ -85,7 +78,7 @@ def cbow_hs_step_(
 ) -> Tensor:
     """As skipgram_hs_step_, for CBOW; a window with a context is one pair."""
     require_no_grad(in_vectors, node_vectors)
-    op = _kernel("cbow_hs_step_", backend, in_vectors)
+    op = float32_kernel("cbow_hs_step_", backend, in_vectors)
     rate = (lr_begin, lr_end, threads_at_once(threads, in_vectors.device))
     total: Tensor = op(in_vectors, node_vectors, *_arguments(block, draws, tree), mean, exact_gradient, *rate)
     return total

@@ -28,7 +28,7 @@ _PATH_STREAM = (
     " SymInt first_position, SymInt center_begin, SymInt center_end, int window, SymInt seed, SymInt epoch,"
     " bool shrink_windows"
 )
-_PATH_RATE = "float lr_begin, float lr_end, int threads"
+_PLAIN_RATE = "float lr_begin, float lr_end, int threads"
 _RATE = "float lr_begin, float lr_end, int threads, str write_back, int frequent"
 _WEIGHT = "Tensor(a!) weight"
 _GIVEN = "Tensor ids, Tensor grad, Tensor? bags, Tensor? factors, Tensor? frozen, float scale, float clip_norm"
@@ -43,8 +43,11 @@ SCHEMAS = {
     "cbow_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, bool mean, bool exact_gradient, {_RATE}) -> Tensor",
     "cbow_loss": f"({_TABLES}, {_STREAM}, bool mean) -> Tensor",
     "cbow_loss_backward": f"(Tensor grad, {_TABLES}, {_STREAM}, bool mean) -> (Tensor, Tensor)",
-    "skipgram_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, {_PATH_RATE}) -> Tensor",
-    "cbow_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, bool mean, bool exact_gradient, {_PATH_RATE}) -> Tensor",
+    "skipgram_batch_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, float negative_weight, {_PLAIN_RATE}) -> Tensor",
+    "cbow_batch_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, float negative_weight, bool mean, bool exact_gradient,"
+    f" {_PLAIN_RATE}) -> Tensor",
+    "skipgram_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, {_PLAIN_RATE}) -> Tensor",
+    "cbow_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, bool mean, bool exact_gradient, {_PLAIN_RATE}) -> Tensor",
     "keep_tokens": "(Tensor ids, Tensor sentence_starts, Tensor keep_threshold, SymInt first_position, SymInt seed,"
     " SymInt epoch) -> (Tensor, Tensor)",
     "draw_negatives": "(Tensor alias_table, SymInt first_position, SymInt count, int negative, SymInt seed,"
@@ -195,6 +198,7 @@ for _model in ("skipgram", "cbow", "pair"):
     torch.library.register_fake(f"pyembed::{_model}_loss_backward", _fake_backward)
     register_autograd("pyembed", _model)
 for _model in ("skipgram", "cbow"):
+    torch.library.register_fake(f"pyembed::{_model}_batch_step_", _fake_step)
     torch.library.register_fake(f"pyembed::{_model}_hs_step_", _fake_step)
 torch.library.register_fake("pyembed::lookup", _fake_lookup)
 register_lookup_autograd("pyembed")

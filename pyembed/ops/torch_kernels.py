@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pyembed import reference
+from pyembed.config import MOST_TOGETHER
 from pyembed.ops.checks import check_key, checked_block, require, require_ids
 from pyembed.ops.one_thread import one_thread
 from pyembed.ops.pair_kernels import pair_loss, pair_loss_backward, pair_step_
@@ -63,6 +66,20 @@ def _stream(
 def _cbow_stream(*stream: Any) -> tuple[TokenBlock, Draws]:
     block, draws = _stream(*stream)
     return block, reference.cbow_draws(draws)
+
+
+def _batch_stream(*rest: Any) -> tuple[TokenBlock, Draws]:
+    *stream, negative_weight = rest
+    block, draws = _stream(*stream)
+    require(
+        1 <= draws.sharing <= MOST_TOGETHER,
+        f"sharing: expected 1 to {MOST_TOGETHER} windows that train together, got {draws.sharing}",
+    )
+    require(
+        math.isfinite(negative_weight) and negative_weight > 0,
+        f"negative_weight: expected a finite number > 0, got {negative_weight}",
+    )
+    return block, replace(draws, together=True, negative_weight=negative_weight)
 
 
 def _check_tables(in_vectors: Tensor, out_vectors: Tensor, draws: Draws) -> None:
@@ -180,6 +197,17 @@ def cbow_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
     return _step(gradient_of, (in_vectors, out_vectors), _cbow_stream(*stream), (lr_begin, lr_end))
 
 
+def skipgram_batch_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
+    *stream, lr_begin, lr_end, _threads = rest  # see one_thread
+    return _step(reference.skipgram_gradient, (in_vectors, out_vectors), _batch_stream(*stream), (lr_begin, lr_end))
+
+
+def cbow_batch_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
+    *stream, mean, exact_gradient, lr_begin, lr_end, _threads = rest
+    gradient_of = partial(reference.cbow_gradient, mean=mean, exact_gradient=exact_gradient)
+    return _step(gradient_of, (in_vectors, out_vectors), _batch_stream(*stream), (lr_begin, lr_end))
+
+
 def skipgram_loss(in_vectors: Tensor, out_vectors: Tensor, *stream: Any) -> Tensor:
     return _loss(reference.skipgram_gradient, (in_vectors, out_vectors), _stream(*stream))[0].to(in_vectors.dtype)
 
@@ -223,6 +251,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
         cbow_step_,
         cbow_loss,
         cbow_loss_backward,
+        skipgram_batch_step_,
+        cbow_batch_step_,
         skipgram_hs_step_,
         cbow_hs_step_,
         lookup,

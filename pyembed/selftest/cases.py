@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, count
@@ -53,9 +53,12 @@ class Case:
         """As the spec takes them: a window is one pair of CBOW."""
         return draws if self.model == "skipgram" else reference.cbow_draws(draws)
 
-    def step_(self, *arguments: Any, **options: Any) -> Tensor:
-        step = ops.skipgram_step_ if self.model == "skipgram" else ops.cbow_step_
-        return step(*arguments, **options)
+    def step_(
+        self, in_vectors: Tensor, out_vectors: Tensor, block: TokenBlock, draws: Draws, *rates: float, threads: int
+    ) -> Tensor:
+        together = "batch_" if draws.together else ""
+        step: Callable[..., Tensor] = getattr(ops, f"{self.model}_{together}step_")
+        return step(in_vectors, out_vectors, block, draws, *rates, threads=threads)
 
     def loss(self, *arguments: Any) -> Tensor:
         return (ops.skipgram_loss if self.model == "skipgram" else ops.cbow_loss)(*arguments)

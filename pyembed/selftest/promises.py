@@ -4,12 +4,14 @@ draws       equal bit for bit
 gradients   loss and gradient, float32, within 1e-5 of the spec in float64
 steps       where no row is used twice, a step equals the spec whatever runs at the same time
 sequential  with one thread or warp a step is the spec's, window after window, on any block
+batches     so it is, batch after batch, where windows train together; a GPU has no kernel for that
 all kept    where all rows meet, a step of first order holds the update of every window
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -51,6 +53,8 @@ def checks(device: str) -> Iterator[Check]:
         if case == Case(case.model):
             yield check("steps, bfloat16", case, 1.0, _steps_of_bfloat16, case, device)
             yield check("all kept", case, 1e-3, _all_kept, case, device)
+            if ops.is_native(f"{case.model}_batch_step_", device=device):
+                yield check("batches", case, 5e-6, _batches, case, device)
     yield from row_checks(device)
 
 
@@ -97,7 +101,7 @@ def _trained(
     threads: int,
     rates: tuple[float, float] = _RATES,
 ) -> Tables:
-    after = tuple(table.to(device, copy=True) for table in tables)
+    after = tables[0].to(device, copy=True), tables[1].to(device, copy=True)
     case.step_(*after, block_on(block, device), draws_on(draws, device), *rates, threads=threads)
     return after[0].cpu(), after[1].cpu()
 
@@ -128,8 +132,16 @@ def _steps_of_bfloat16(case: Case, device: str) -> float:
 
 
 def _sequential(case: Case, device: str) -> float:
-    block, draws = block_without_repeats(_SOME), draws_of(case, _SOME)
-    tables = random_tables(_SOME, case.dimensions)
+    return _on_one_thread(case, draws_of(case, _SOME), device)
+
+
+def _batches(case: Case, device: str) -> float:
+    draws = draws_of(case, _SOME)
+    return _on_one_thread(case, replace(draws, negative=8, sharing=4, negative_weight=5 / 8, together=True), device)
+
+
+def _on_one_thread(case: Case, draws: reference.Draws, device: str) -> float:
+    block, tables = block_without_repeats(_SOME), random_tables(_SOME, case.dimensions)
     found = _trained(case, tables, block, draws, device, threads=1)
     return largest_difference(found, _by_the_spec(case, tables, block, draws))
 

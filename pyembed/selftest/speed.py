@@ -21,6 +21,7 @@ from pyembed.selftest.gpu_costs import Setting
 from pyembed.selftest.gpu_model import predict
 from pyembed.selftest.gpus import gpu_named
 from pyembed.selftest.results import Speed
+from pyembed.training.draws import draws_of
 from pyembed.training.tables import new_tables
 
 _WORDS = 100_000
@@ -30,7 +31,7 @@ _TOKENS = {"cuda": 1 << 22, "cpu": 1 << 18, "torch": 1 << 14}
 """How many each kind of kernel is timed with."""
 _ROUNDS = 3
 
-_BASE = TrainConfig(vector_size=128)
+_BASE = TrainConfig(vector_size=128, negatives_from="window")
 SETTINGS = (
     _BASE,
     replace(_BASE, table_dtype="bfloat16"),
@@ -61,7 +62,7 @@ def speeds(device: str) -> Iterator[Speed]:
 
 
 def describe(config: TrainConfig) -> str:
-    negatives = {"pool": f"pool of {config.pool}"}.get(config.negatives_from, config.negatives_from)
+    negatives = {"pool": f"pool of {config.pool}"}.get(config.negatives_shared_by, config.negatives_shared_by)
     return (
         f"{config.model} D={config.vector_size} {config.table_dtype} window={config.window} K={config.negative} "
         f"per {negatives}, {config.write_back}"
@@ -114,5 +115,4 @@ class _Words(NamedTuple):
         starts[-1] = tokens
         table = torch.from_numpy(alias_table(self.counts, config.ns_exponent))
         block = TokenBlock(torch.from_numpy(ids.astype(np.int32)), starts, 0, 0, tokens)
-        negatives = (config.negative, config.seed, 0, config.sharing)
-        return block, Draws(table, config.window, *negatives, config.shrink_windows)
+        return block, draws_of(config, table, epoch=0)

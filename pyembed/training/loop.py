@@ -16,9 +16,9 @@ from pyembed.corpus.subsample import Subsampler
 from pyembed.corpus.tables import alias_table, frequent_words, keep_thresholds
 from pyembed.corpus.token_ids import TokenIds
 from pyembed.corpus.vocabulary import Vocabulary
-from pyembed.reference import Draws
 from pyembed.training.blocks import BlockSource, CorpusBlock, HostBlocks
 from pyembed.training.device_blocks import DeviceBlocks
+from pyembed.training.draws import draws_of
 from pyembed.training.locks import RowLocks
 from pyembed.training.progress import TrainingProgress
 from pyembed.training.report import EpochReport
@@ -109,7 +109,7 @@ class TrainingLoop:
     def _run_epoch(self, epoch: int, progress: TrainingProgress) -> None:
         started = perf_counter()
         config, words = self.config, self.token_ids.n_tokens
-        draws = self._draws(self._first_epoch + epoch)
+        draws = draws_of(config, self._alias_table, self._first_epoch + epoch)
         loss, pairs, trained, seen = 0.0, 0.0, 0, 0
         try:
             for block in self._source.blocks(draws.epoch):
@@ -127,18 +127,6 @@ class TrainingLoop:
             seconds = perf_counter() - started
             if seen:  # an epoch that was interrupted before its first block has nothing to tell
                 self.epochs.append(EpochReport(loss / max(pairs, 1), int(pairs), trained, seconds, seen / seconds))
-
-    def _draws(self, epoch: int) -> Draws:
-        config = self.config
-        return Draws(
-            self._alias_table,
-            config.window,
-            config.negative,
-            config.seed,
-            epoch,
-            config.sharing,
-            config.shrink_windows,
-        )
 
     def _check(self, loss: float, epoch: int, block: CorpusBlock) -> None:
         if not math.isfinite(loss):

@@ -13,17 +13,19 @@ SLICE_CENTERS = 8192
 
 
 def slices_of(
-    block: TokenBlock, rates: tuple[float, float], window: int, threads: int
+    block: TokenBlock, rates: tuple[float, float], window: int, threads: int, together: int
 ) -> Iterator[tuple[TokenBlock, tuple[float, float]]]:
     """Successive slices of a block with `window` tokens of context on each side, and their part of the learning rates.
 
-    Every center keeps its position, its contexts and its rate.
+    Every center keeps its position, its contexts and its rate, and stays with those that it trains together with, which
+    are `together` of successive positions.
     """
     first, last = rates
     centers = block.center_end - block.center_begin
-    at_once = SLICE_CENTERS * max(threads, 1)
-    for begin in range(block.center_begin, block.center_end, at_once):
-        end = min(begin + at_once, block.center_end)
+    at_once = -(-SLICE_CENTERS * max(threads, 1) // together) * together
+    first_whole = block.center_begin - (block.first_position + block.center_begin) % together
+    for start in range(first_whole, block.center_end, at_once):
+        begin, end = max(start, block.center_begin), min(start + at_once, block.center_end)
         at_begin, at_end = (first + (last - first) * ((edge - block.center_begin) / centers) for edge in (begin, end))
         yield _slice(block, begin, end, window), (at_begin, at_end)
 

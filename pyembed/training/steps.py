@@ -26,8 +26,9 @@ Step = Callable[..., Tensor]
 
 def step_ops(config: TrainConfig) -> tuple[str, ...]:
     """Names of the ops that train with this configuration, for ops.require_machine and ops.is_native."""
+    together = "batch_" if config.trains_batches else ""
     hierarchical = (f"{config.model}_hs_step_",) if config.hs else ()
-    return ((f"{config.model}_step_",) if config.negative else ()) + hierarchical
+    return ((f"{config.model}_{together}step_",) if config.negative else ()) + hierarchical
 
 
 def windows_at_once(config: TrainConfig) -> int:
@@ -55,7 +56,7 @@ class BlockTrainer:
     def __init__(
         self, tables: Tables, config: TrainConfig, counts: NDArray[np.int64], frequent: int, locks: RowLocks | None
     ) -> None:
-        self._slicing = config.window, windows_at_once(config)
+        self._slicing = config.window, windows_at_once(config), config.sharing if config.trains_batches else 1
         self._locks = locks
         self._steps: list[Step] = []
         if tables.node_padded is not None:
@@ -83,6 +84,9 @@ def _options(config: TrainConfig) -> dict[str, Any]:
 
 
 def _negative_sampling(in_padded: Tensor, out_padded: Tensor, config: TrainConfig, frequent: int) -> Step:
+    if config.trains_batches:
+        batch_step = ops.skipgram_batch_step_ if config.model == "skipgram" else ops.cbow_batch_step_
+        return partial(batch_step, in_padded, out_padded, **_options(config))
     step = ops.skipgram_step_ if config.model == "skipgram" else ops.cbow_step_
     options = {"write_back": config.write_back, "frequent": frequent, **_options(config)}
     return partial(step, in_padded, out_padded, **options)

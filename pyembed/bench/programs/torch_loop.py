@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from pyembed.bench.job import Job, Outcome
 from pyembed.bench.machine import version_of
@@ -26,7 +27,7 @@ def train(job: Job) -> Outcome:
     from pyembed.config import CorpusConfig
     from pyembed.corpus import ingest_files
 
-    training = job.training
+    training = replace(job.training, negatives_from="window")
     torch.set_num_threads(training.thread_count)
     torch.manual_seed(training.seed)
     started = time.perf_counter()
