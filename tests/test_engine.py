@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import closing
 from itertools import pairwise
@@ -15,7 +16,7 @@ from naive_text import naive_sentences
 from text_engines import USES_BOTH_ENGINES, text_engine  # noqa: F401
 
 from pyembed.corpus import engine
-from pyembed.corpus.engine import Types
+from pyembed.corpus.engine import Engine, Types
 
 pytestmark = USES_BOTH_ENGINES
 
@@ -34,20 +35,39 @@ MEMORY = 1 << 28
 CUTS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
 
+def feed(ingest: Engine, text: bytes, cuts: list[int], *, pieces: bool) -> bool:
+    """Feeds a source in blocks of the sizes `cuts`, over and over, or in such pieces of a file that is closed at once.
+
+    Returns whether all of it was wanted.
+    """
+    with tempfile.TemporaryFile() as file:
+        file.write(text)
+        file.flush()
+        at = turn = 0
+        while at < len(text):
+            size = min(cuts[turn % len(cuts)], len(text) - at)
+            if not (
+                ingest.feed_file(file.fileno(), "a file", at, size) if pieces else ingest.feed(text[at : at + size])
+            ):
+                return False
+            at, turn = at + size, turn + 1
+    return ingest.end_of_file()
+
+
 def run(
-    files: list[bytes], cuts: list[int], threads: int, min_count: int = 1, memory: int = MEMORY
+    files: list[bytes],
+    cuts: list[int],
+    threads: int,
+    min_count: int = 1,
+    memory: int = MEMORY,
+    pieces: bool = False,
 ) -> tuple[dict[bytes, int], list[list[bytes]]]:
-    """Counts files fed in blocks of the sizes `cuts`, over and over; then encodes what occurs min_count times."""
+    """Counts files fed as `feed` does; then encodes what occurs min_count times."""
     with tempfile.TemporaryFile() as scratch:
         ingest = engine.open_engine(scratch.fileno(), memory=memory, threads=threads, records=False, strict=True)
         with closing(ingest):
             for file in files:
-                at = turn = 0
-                while at < len(file):
-                    size = cuts[turn % len(cuts)]
-                    assert ingest.feed(file[at : at + size])
-                    at, turn = at + size, turn + 1
-                assert ingest.end_of_file()
+                assert feed(ingest, file, cuts, pieces=pieces)
             ingest.finish()
             assert ingest.fault() is None
             types = Types.of(ingest)
@@ -75,11 +95,11 @@ def expected(files: list[bytes], min_count: int = 1) -> tuple[dict[bytes, int], 
 
 
 @settings(deadline=None)
-@given(st.lists(TEXT, min_size=1, max_size=3), CUTS, st.integers(1, 3), st.integers(1, 3))
-def test_types_and_sentences_equal_the_naive_twin_however_blocks_are_cut(
-    files: list[bytes], cuts: list[int], threads: int, min_count: int
+@given(st.lists(TEXT, min_size=1, max_size=3), CUTS, st.integers(1, 3), st.integers(1, 3), st.booleans())
+def test_types_and_sentences_equal_the_naive_twin_however_blocks_and_files_are_cut(
+    files: list[bytes], cuts: list[int], threads: int, min_count: int, pieces: bool
 ) -> None:
-    counts, sentences = run(files, cuts, threads, min_count)
+    counts, sentences = run(files, cuts, threads, min_count, pieces=pieces)
     expected_counts, expected_sentences = expected(files, min_count)
     assert list(counts.items()) == list(expected_counts.items())  # also in the order of first appearance
     assert sentences == expected_sentences
@@ -92,8 +112,9 @@ def test_counts_do_not_depend_on_threads() -> None:
     text = "\n".join(lines).encode()
     one = run([text], [1 << 18], threads=1)
     assert one[0] == expected([text])[0]
-    for threads in (2, 5):
-        assert run([text], [1 << 18], threads) == one
+    for threads in (1, 2, 5):
+        for pieces in (False, True):
+            assert run([text], [1 << 18], threads, pieces=pieces) == one
 
 
 def test_notes_that_memory_does_not_hold_are_read_back_from_the_scratch_file() -> None:
@@ -105,17 +126,17 @@ def test_notes_that_memory_does_not_hold_are_read_back_from_the_scratch_file() -
         assert run([text], [1 << 18], threads=2, memory=memory) == whole
 
 
-def test_one_line_without_end_and_one_token_without_end_are_whole() -> None:
+@pytest.mark.parametrize("pieces", [False, True])
+def test_one_line_without_end_and_one_token_without_end_are_whole(pieces: bool) -> None:
     line = b"ab " * 500_000
-    counts, sentences = run([line], [1 << 16], threads=2)
+    counts, sentences = run([line], [1 << 16], threads=2, pieces=pieces)
     assert counts == {b"ab": 500_000}
     assert [len(sentence) for sentence in sentences] == [500_000]
     token = b"0123456789" * 300_000
-    assert run([token], [1 << 16], threads=2) == ({token: 1}, [[token]])
+    assert run([token], [1 << 16], threads=2, pieces=pieces) == ({token: 1}, [[token]])
 
 
 def test_long_tokens_that_only_differ_at_their_end_stay_apart() -> None:
-    # So many that some share the 31 bits of hash which stand for a long token before its bytes are compared.
     random = np.random.default_rng(1).bytes(8 * 300_000).hex().encode()
     tokens = [b"x" * 16 + random[at : at + 16] for at in range(0, len(random), 16)]
     counts, _ = run([b" ".join(tokens * 2)], [1 << 18], threads=1)
@@ -135,20 +156,16 @@ BAD_TOKENS = [
 
 @pytest.mark.parametrize("bad", BAD_TOKENS)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_the_first_invalid_byte_is_located(bad: bytes, threads: int) -> None:
+@pytest.mark.parametrize("pieces", [False, True])
+def test_the_first_invalid_byte_is_located(bad: bytes, threads: int, pieces: bool) -> None:
     head = b"\xef\xbb\xbf" + "gut schön\nabc é".encode()
     text = head + bad + b" more\n" + b"fine words\n" * 1000 + b"again \xff\n"
     for cut in (1, 7, 4096):
         with tempfile.TemporaryFile() as scratch:
             ingest = engine.open_engine(scratch.fileno(), memory=MEMORY, threads=threads, records=False, strict=True)
             with closing(ingest):
-                ingest.feed(b"a first file\n\n")
-                ingest.end_of_file()
-                for at in range(0, len(text), cut):
-                    if not ingest.feed(text[at : at + cut]):
-                        break
-                else:
-                    ingest.end_of_file()
+                feed(ingest, b"a first file\n\n", [cut], pieces=pieces)
+                feed(ingest, text, [cut], pieces=pieces)
                 ingest.finish()
                 assert ingest.fault() == (1, 2, len(head), bad[0])
 
@@ -200,6 +217,34 @@ def test_types_may_become_several_words_or_none() -> None:
     assert size == (9, 3)
     assert ids.tolist() == [7, 1, 2, 7, 3, 4, 5, 1, 2]
     assert starts[:4].tolist() == [0, 3, 4, 9]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    def feed_and_finish() -> None:
+        ingest.feed_file(folder, "the folder", 0, 10)
+        ingest.finish()
+
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with tempfile.TemporaryFile() as scratch:
+        ingest = engine.open_engine(scratch.fileno(), memory=MEMORY, threads=2, records=False, strict=True)
+        with closing(ingest), pytest.raises(IsADirectoryError) as raised:
+            feed_and_finish()
+    os.close(folder)
+    assert raised.value.filename == "the folder"
+
+
+def test_a_file_that_has_become_shorter_ends_where_it_ends() -> None:
+    with tempfile.TemporaryFile() as scratch, tempfile.TemporaryFile() as file:
+        file.write(b"one two thr")
+        file.flush()
+        ingest = engine.open_engine(scratch.fileno(), memory=MEMORY, threads=2, records=False, strict=True)
+        with closing(ingest):
+            for at in range(0, 40, 4):
+                ingest.feed_file(file.fileno(), "a file", at, 4)
+            ingest.end_of_file()
+            ingest.finish()
+            types = Types.of(ingest)
+            assert sorted(types.texts(np.arange(3))) == ["one", "thr", "two"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from pyembed.corpus import CorpusError
-from pyembed.corpus.sources import expand_inputs
+from pyembed.corpus.sources import FilePiece, expand_inputs
 
 TEXT = b"".join(b"line %d of the text, with \xc3\xa9\n" % i for i in range(50_000))
 COMPRESSORS = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard.ZstdCompressor().compress}
@@ -123,6 +123,27 @@ def test_a_missing_zstandard_is_explained(tmp_path: Path, monkeypatch: pytest.Mo
 def test_standard_input_is_a_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT)))
     assert read("-") == TEXT
+
+
+def test_pieces_of_plain_files_are_left_to_be_read_and_anything_else_is_read(tmp_path: Path) -> None:
+    (tmp_path / "1.txt").write_bytes(TEXT)
+    (tmp_path / "2.gz").write_bytes(gzip.compress(TEXT))
+    (tmp_path / "3.txt").write_bytes(b"")
+    told: list[int] = []
+    kinds, texts = set(), []
+    for source in expand_inputs([tmp_path]):
+        text = b""
+        for piece in source.pieces(told.append):
+            kinds.add((source.name[-5:], type(piece)))
+            if isinstance(piece, FilePiece):
+                assert (piece.name, piece.offset, piece.file_end) == (source.name, len(text), b"\n")
+                text += os.pread(piece.descriptor, piece.size, piece.offset)
+            else:
+                text += piece
+        texts.append(text)
+    assert texts == [TEXT, TEXT, b""]
+    assert kinds == {("1.txt", FilePiece), ("/2.gz", bytes)}
+    assert sum(told) == sum(path.stat().st_size for path in tmp_path.iterdir())
 
 
 def test_a_named_pipe_is_a_source_of_unknown_size(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class CandidateTable {
   }
 
   void resize(size_t slots) {
-    std::vector<Slot, LargePages<Slot>> old(slots);
+    LargeArray<Slot> old(slots);
     old.swap(slots_);
     mask_ = slots - 1;
     for (const Slot& slot : old) {
@@ -115,7 +115,7 @@ class CandidateTable {
     }
   }
 
-  std::vector<Slot, LargePages<Slot>> slots_;
+  LargeArray<Slot> slots_;
   size_t mask_ = 0, size_ = 0;
 };
 

@@ -63,6 +63,7 @@ void map_block(const uint16_t* notes, size_t n, const int32_t* words, const Word
 EncodedSize Ingest::encode(const WordMap& map, const EncodedArrays& arrays) const {
   std::vector<std::vector<int32_t>> words(merged_types_.size());  // [worker][its type]
   in_threads(words.size(), [&](size_t worker) {
+    words[worker].reserve(merged_types_[worker].size());
     for (const int32_t type : merged_types_[worker]) words[worker].push_back(map.words[type]);
   });
 

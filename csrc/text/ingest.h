@@ -1,8 +1,9 @@
 // Ingest: one pass over raw bytes, on several threads, that counts the types of a text and notes the type of every
 // token; encode() then turns those notes into word ids, so that no string is looked at twice.
 //
-// The caller feeds blocks cut anywhere. Every worker owns a TypeTable and shares nothing while it counts; finish()
-// merges the tables. Counts, first positions and the order of tokens do not depend on the number of threads.
+// The caller feeds blocks cut anywhere, or pieces of files, which the workers read. Every worker owns a TypeTable and
+// shares nothing while it counts; finish() merges the tables. Counts, first positions and the order of tokens do not
+// depend on the number of threads.
 #pragma once
 
 #include <atomic>
@@ -12,9 +13,12 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "file_piece.h"
+#include "large_pages.h"
 #include "type_table.h"
 
 namespace pyembed {
@@ -31,11 +35,15 @@ struct Fault {
 
 // The types of the whole text, n of them, in no particular order.
 struct Types {
-  std::vector<uint64_t> counts;           // [n]
-  std::vector<uint64_t> first_positions;  // [n] in the stream, in bytes
-  std::vector<uint64_t> ends;             // [n] where each ends in `text`; it starts where the one before ends
-  std::vector<char> text;
-  std::vector<int32_t> invalid;  // those that are not valid UTF-8
+  struct Text {
+    const char* bytes;
+    size_t size;
+  };
+  LargeArray<uint64_t> counts;            // [n]
+  LargeArray<uint64_t> first_positions;   // [n] in the stream, in bytes
+  LargeArray<Text> texts;                 // [n] in the arenas
+  std::vector<int32_t> invalid;           // those that are not valid UTF-8
+  std::vector<std::vector<char>> arenas;  // the tables' own
 };
 
 // What every type becomes: words[type] >= 0 is one word id, -1 none, -2 - k the words list_words[list_starts[k] ..
@@ -71,6 +79,8 @@ class Ingest {
 
   // Copies and queues a block; waits while the queue is full. False: a fault was found, nothing more is wanted.
   bool feed(const char* bytes, size_t size);
+  // Queues the bytes [offset, offset + size) of a file of lines. A source is fed by blocks or, from 0 on, by pieces.
+  bool feed_file(int descriptor, const std::string& name, uint64_t offset, size_t size);
   // Ends the sentence and the source: no token spans two sources.
   bool end_of_file();
   // Waits for the workers and merges their tables. Throws what a worker threw.
@@ -87,12 +97,19 @@ class Ingest {
 
  private:
   struct Block {
-    std::vector<char> bytes;  // ends with a separator, then kKeyPadding and more bytes
+    TextFile file;            // where it is open the block is a piece of it
+    std::vector<char> bytes;  // otherwise: ends with a separator, then kPadding and more bytes
     size_t size = 0;
     size_t index = 0;  // in the stream of blocks
     uint32_t source = 0;
     uint64_t source_offset = 0;  // of its first byte in the source
     uint64_t position = 0;       // of its first byte in the stream
+  };
+  // What a worker goes through: the bytes of a block, or what it has read of a piece.
+  struct Text {
+    char* bytes;
+    size_t size;
+    uint64_t source_offset, position;
   };
   // Where the notes (notes.h) of a block's tokens are, in types of its worker's table.
   struct Notes {
@@ -112,12 +129,15 @@ class Ingest {
 
   template <class Separators>
   bool feed_blocks(const char* bytes, size_t size);
-  bool queue_block(const char* bytes, size_t size);
+  bool queue_bytes(const char* bytes, size_t size);
+  bool wait_for_room(std::vector<char>* spare);
+  void queue_block(Block block);
   void run(int worker);
+  Text text_of(Block& block, Worker& worker) const;
   template <class Separators>
-  Notes take_notes(const Block& block, Worker& worker, uint16_t* taken);
+  Notes take_notes(const Block& block, const Text& text, Worker& worker, uint16_t* taken);
   NoteChunk* chunk_with_room(size_t notes, Worker& worker);
-  void report_fault(const Block& block, uint64_t lines_before, uint64_t offset);
+  void report_fault(const Block& block, const Text& text, uint64_t lines_before, uint64_t offset);
   void merge();
 
   const int scratch_;

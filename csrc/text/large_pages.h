@@ -1,4 +1,4 @@
-// An allocator for big arrays that are accessed all over: from 2 MB on in large pages.
+// An allocator for big arrays: from 2 MB on in large pages, which are quicker to come by and to access all over.
 #pragma once
 
 #include <sys/mman.h>
@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <utility>
+#include <vector>
 
 namespace pyembed {
 
@@ -29,9 +31,20 @@ struct LargePages {
     return static_cast<T*>(memory);
   }
   void deallocate(T* memory, size_t) { std::free(memory); }
+  template <class U>
+  void construct(U* element) {
+    ::new (static_cast<void*>(element)) U;  // elements without an initializer stay unwritten
+  }
+  template <class U, class... Arguments>
+  void construct(U* element, Arguments&&... arguments) {
+    ::new (static_cast<void*>(element)) U(std::forward<Arguments>(arguments)...);
+  }
 
   friend bool operator==(const LargePages&, const LargePages&) { return true; }
   friend bool operator!=(const LargePages&, const LargePages&) { return false; }
 };
+
+template <class T>
+using LargeArray = std::vector<T, LargePages<T>>;
 
 }  // namespace pyembed

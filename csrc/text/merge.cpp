@@ -1,8 +1,11 @@
-// Merging in three steps, each on all threads: deal out every table's types to parts, merge each part, join the parts.
+// Merging part by part: types whose hashes begin alike lie side by side in every table, and what is merged at a time
+// fits a core's cache.
 #include "merge.h"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
+#include <mutex>
 #include <stdexcept>
 
 #include "parallel.h"
@@ -10,90 +13,99 @@
 namespace pyembed {
 namespace {
 
-// A type of a table, on its way to a part.
-struct Dealt {
-  uint64_t hash;
-  int32_t type;
+// The types of one part.
+class MergedPart {
+ public:
+  struct Type {
+    TypeKey key;
+    uint64_t count, position;
+    std::string_view text;
+  };
+  // What a type of a table has become.
+  struct Origin {
+    int32_t table, type, merged;
+  };
+
+  void merge(const std::vector<TypeTable>& tables, size_t part) {
+    types.clear(), origins.clear();
+    std::fill(slots_.begin(), slots_.end(), kEmpty);
+    for (size_t t = 0; t < tables.size(); ++t) {
+      const auto add = [&](const TypeKey& key, uint64_t hash, uint64_t count, int32_t type, uint64_t position) {
+        const int32_t merged = find({key, count, position, tables[t].text(type)}, hash);
+        origins.push_back({static_cast<int32_t>(t), type, merged});
+      };
+      tables[t].for_each_in_part(part, add);
+    }
+  }
+
+  std::vector<Type> types;
+  std::vector<Origin> origins;
+
+ private:
+  static constexpr int32_t kEmpty = -1;
+
+  // The index of the type, which is added or has the other's count added.
+  int32_t find(const Type& other, uint64_t hash) {
+    if (types.size() * 2 >= slots_.size()) grow();
+    for (size_t i = slot_of(hash);; i = (i + 1) & (slots_.size() - 1)) {
+      if (slots_[i] == kEmpty) {
+        slots_[i] = static_cast<int32_t>(types.size());
+        types.push_back(other);
+        return slots_[i];
+      }
+      Type& type = types[slots_[i]];
+      if (type.key == other.key && (!other.key.is_long() || type.text == other.text)) {
+        type.count += other.count;
+        type.position = std::min(type.position, other.position);
+        return slots_[i];
+      }
+    }
+  }
+
+  void grow() {
+    slots_.assign(std::max<size_t>(1024, 2 * slots_.size()), kEmpty);
+    for (size_t k = 0; k < types.size(); ++k) {
+      size_t i = slot_of(types[k].key.hash());
+      while (slots_[i] != kEmpty) i = (i + 1) & (slots_.size() - 1);
+      slots_[i] = static_cast<int32_t>(k);
+    }
+  }
+
+  // The first bits of all hashes are the part's.
+  size_t slot_of(uint64_t hash) const { return (hash >> 16) & (slots_.size() - 1); }
+
+  std::vector<int32_t> slots_;  // indices of types
 };
-
-constexpr size_t kAhead = 16;  // types whose slots are on their way from memory
-
-// Which of `parts` merges a type: from the low half of the hash, since tables place types by the high bits.
-size_t part_of(uint64_t hash, size_t parts) { return static_cast<size_t>((hash & 0xffffffff) * parts >> 32); }
 
 }  // namespace
 
 Types merge_tables(std::vector<TypeTable> tables, std::vector<std::vector<int32_t>>* merged) {
-  const size_t n = tables.size();
-  std::vector<std::vector<std::vector<Dealt>>> dealt(n, std::vector<std::vector<Dealt>>(n));  // [table][part]
-  std::vector<std::vector<uint64_t>> counts(n);                                               // [table][type]
-  merged->resize(n);
-  in_threads(n, [&](size_t t) {
-    const TypeTable& table = tables[t];
-    counts[t] = table.counts();
-    (*merged)[t].resize(table.size());
-    for (int32_t type = 0; type < table.size(); ++type) {
-      const uint64_t hash = key_of(table.bytes(type), table.length(type)).hash();
-      dealt[t][part_of(hash, n)].push_back({hash, type});
-    }
-  });
-
-  std::vector<TypeTable> parts(n);
-  in_threads(n, [&](size_t p) {
-    size_t most = 0;
-    for (size_t t = 0; t < n; ++t) most = std::max(most, dealt[t][p].size());
-    parts[p] = TypeTable(most);
-    for (size_t t = 0; t < n; ++t) {
-      const std::vector<Dealt>& here = dealt[t][p];
-      for (size_t i = 0; i < here.size(); ++i) {
-        if (i + kAhead < here.size()) parts[p].prefetch(here[i + kAhead].hash);
-        const auto [hash, type] = here[i];
-        const char* const bytes = tables[t].bytes(type);
-        const size_t length = tables[t].length(type);
-        const TypeKey key = key_of(bytes, length);
-        const uint64_t count = counts[t][type], position = tables[t].first_position(type);
-        int32_t in_part = parts[p].add(key, hash, bytes, length, count);
-        if (in_part < 0) {
-          in_part = parts[p].insert(key, hash, bytes, length, count, position);
-        } else {
-          parts[p].seen_at(in_part, position);
-        }
-        (*merged)[t][type] = in_part;
+  size_t most = 0;
+  for (const TypeTable& table : tables) {
+    merged->emplace_back(table.size());
+    most += table.size();
+  }
+  Types types;
+  types.counts.resize(most), types.first_positions.resize(most), types.texts.resize(most);
+  std::atomic<size_t> next_part{0}, size{0};
+  in_threads(tables.size(), [&](size_t) {
+    MergedPart here;
+    for (size_t part; (part = next_part.fetch_add(1)) < size_t{1} << TypeTable::kPartBits;) {
+      here.merge(tables, part);
+      const size_t first = size.fetch_add(here.types.size());
+      for (size_t i = 0; i < here.types.size(); ++i) {
+        types.counts[first + i] = here.types[i].count;
+        types.first_positions[first + i] = here.types[i].position;
+        types.texts[first + i] = {here.types[i].text.data(), here.types[i].text.size()};
+      }
+      for (const auto& origin : here.origins) {
+        (*merged)[origin.table][origin.type] = static_cast<int32_t>(first) + origin.merged;
       }
     }
   });
-  tables.clear();
-
-  std::vector<int64_t> first_type(n + 1);
-  std::vector<uint64_t> first_byte(n + 1);
-  for (size_t p = 0; p < n; ++p) {
-    const int64_t size = parts[p].size();
-    first_type[p + 1] = first_type[p] + size;
-    first_byte[p + 1] = first_byte[p] + (size ? parts[p].end(size - 1) : 0);
-  }
-  if (first_type[n] > std::numeric_limits<int32_t>::max()) {
-    throw std::length_error("more than 2^31 - 1 distinct tokens");
-  }
-  Types types;
-  types.counts.resize(first_type[n]);
-  types.first_positions.resize(first_type[n]);
-  types.ends.resize(first_type[n]);
-  types.text.resize(first_byte[n]);
-  in_threads(n, [&](size_t p) {
-    const std::vector<uint64_t> part_counts = parts[p].counts();
-    std::copy(part_counts.begin(), part_counts.end(), types.counts.begin() + first_type[p]);
-    for (int64_t type = 0; type < parts[p].size(); ++type) {
-      types.first_positions[first_type[p] + type] = parts[p].first_position(type);
-      types.ends[first_type[p] + type] = first_byte[p] + parts[p].end(type);
-    }
-    if (parts[p].size()) {
-      std::copy(parts[p].bytes(0), parts[p].bytes(0) + (first_byte[p + 1] - first_byte[p]),
-                types.text.begin() + first_byte[p]);
-    }
-    for (size_t t = 0; t < n; ++t) {
-      for (const Dealt& one : dealt[t][p]) (*merged)[t][one.type] += static_cast<int32_t>(first_type[p]);
-    }
-  });
+  if (size > std::numeric_limits<int32_t>::max()) throw std::length_error("more than 2^31 - 1 distinct tokens");
+  types.counts.resize(size), types.first_positions.resize(size), types.texts.resize(size);
+  for (TypeTable& table : tables) types.arenas.push_back(table.take_arena());
   return types;
 }
 

@@ -10,7 +10,7 @@
 namespace pyembed {
 
 // Sums counts, keeps the earliest positions, and sets (*merged)[table][its type] to the type in the result. `invalid`
-// is left empty. Types are dealt out to as many threads as there are tables, by hash.
+// is left empty. Works on as many threads as there are tables.
 Types merge_tables(std::vector<TypeTable> tables, std::vector<std::vector<int32_t>>* merged);
 
 }  // namespace pyembed

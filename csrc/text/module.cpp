@@ -33,7 +33,7 @@ bool feed(Ingest& ingest, const py::buffer& block) {
 // (counts int64[n], first_positions int64[n], invalid int32[]) of the n types.
 py::tuple types(const Ingest& ingest) {
   const Types& types = ingest.types();
-  const auto array = [](const std::vector<uint64_t>& values) {
+  const auto array = [](const LargeArray<uint64_t>& values) {
     return Array<int64_t>(static_cast<py::ssize_t>(values.size()), reinterpret_cast<const int64_t*>(values.data()));
   };
   return py::make_tuple(array(types.counts), array(types.first_positions),
@@ -43,14 +43,13 @@ py::tuple types(const Ingest& ingest) {
 // The types of these numbers as text, U+FFFD for what is not UTF-8.
 py::list texts(const Ingest& ingest, const Array<int64_t>& numbers) {
   const Types& types = ingest.types();
-  const auto n = static_cast<int64_t>(types.ends.size());
+  const auto n = static_cast<int64_t>(types.texts.size());
   py::list texts(static_cast<size_t>(numbers.size()));
   for (py::ssize_t i = 0; i < numbers.size(); ++i) {
     const int64_t type = numbers.data()[i];
     if (type < 0 || type >= n) throw py::index_error("expected numbers of types");
-    const uint64_t begin = type ? types.ends[type - 1] : 0;
-    const auto size = static_cast<py::ssize_t>(types.ends[type] - begin);
-    PyObject* const text = PyUnicode_DecodeUTF8(types.text.data() + begin, size, "replace");
+    const auto [bytes, size] = types.texts[type];
+    PyObject* const text = PyUnicode_DecodeUTF8(bytes, static_cast<py::ssize_t>(size), "replace");
     if (text == nullptr) throw py::error_already_set();
     PyList_SET_ITEM(texts.ptr(), i, text);
   }
@@ -205,6 +204,9 @@ PYBIND11_MODULE(_text, m) {
   py::register_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);
+    } catch (const ReadError& failure) {
+      errno = failure.code().value();
+      PyErr_SetFromErrnoWithFilename(PyExc_OSError, failure.name.c_str());
     } catch (const std::system_error& failure) {
       errno = failure.code().value();
       PyErr_SetFromErrno(PyExc_OSError);
@@ -214,6 +216,7 @@ PYBIND11_MODULE(_text, m) {
       .def(py::init<int, size_t, int, bool, bool>(), py::arg("scratch"), py::kw_only(), py::arg("memory"),
            py::arg("threads"), py::arg("records"), py::arg("strict"))
       .def("feed", &feed)
+      .def("feed_file", &Ingest::feed_file, py::call_guard<py::gil_scoped_release>())
       .def("end_of_file", &Ingest::end_of_file, py::call_guard<py::gil_scoped_release>())
       .def("finish", &Ingest::finish, py::call_guard<py::gil_scoped_release>())
       .def("close", &Ingest::close, py::call_guard<py::gil_scoped_release>())

@@ -1,4 +1,4 @@
-// Whole reads and writes at a position of a file, safe to use from several threads at once.
+// Reads and writes at a position of a file, safe to use from several threads at once.
 #pragma once
 
 #include <unistd.h>
@@ -10,7 +10,7 @@
 
 namespace pyembed {
 
-// Both throw std::system_error with the errno of the failed call.
+// All throw std::system_error with the errno of the failed call.
 inline void write_at(int descriptor, const void* data, size_t size, int64_t offset) {
   const char* bytes = static_cast<const char*>(data);
   while (size > 0) {
@@ -21,14 +21,22 @@ inline void write_at(int descriptor, const void* data, size_t size, int64_t offs
   }
 }
 
-inline void read_at(int descriptor, void* data, size_t size, int64_t offset) {
+// Reads less only where the file ends before, and returns how much.
+inline size_t read_up_to(int descriptor, void* data, size_t size, int64_t offset) {
   char* bytes = static_cast<char*>(data);
-  while (size > 0) {
-    const ssize_t got = ::pread(descriptor, bytes, size, offset);
+  size_t read = 0;
+  while (read < size) {
+    const ssize_t got = ::pread(descriptor, bytes + read, size - read, offset + static_cast<int64_t>(read));
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) throw std::system_error(got < 0 ? errno : EIO, std::generic_category());
-    bytes += got, offset += got, size -= static_cast<size_t>(got);
+    if (got < 0) throw std::system_error(errno, std::generic_category());
+    if (got == 0) break;
+    read += static_cast<size_t>(got);
   }
+  return read;
+}
+
+inline void read_at(int descriptor, void* data, size_t size, int64_t offset) {
+  if (read_up_to(descriptor, data, size, offset) < size) throw std::system_error(EIO, std::generic_category());
 }
 
 }  // namespace pyembed

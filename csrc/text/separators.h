@@ -1,4 +1,4 @@
-// Where tokens and sentences end: one bit mask for 64 bytes of text at a time.
+// Where tokens and sentences end: bit masks for 64 bytes of text at a time.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +21,28 @@ inline uint64_t load_word(const char* bytes) {
 
 constexpr uint64_t repeat_byte(uint8_t byte) { return 0x0101010101010101ull * byte; }
 
+// As the top bits of the bytes, here and in the separators' own.
+inline uint64_t equal_bytes(uint64_t word, uint8_t byte) {
+  const uint64_t other = word ^ repeat_byte(byte);
+  return ~(((other & repeat_byte(0x7f)) + repeat_byte(0x7f)) | other) & repeat_byte(0x80);
+}
+
 // Text: tokens end at ASCII white space or NUL, sentences at a newline.
-// Candidates are the bytes up to 0x20; a few control characters are among them, so that ends_token has the last word.
 struct TextSeparators {
   static constexpr char sentence_end = '\n';
   static bool ends_token(uint8_t byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r') || byte == 0; }
-  static uint64_t candidates(uint64_t word) {  // as the top bits of the bytes
-    return ~(((word & repeat_byte(0x7f)) + repeat_byte(0x7f - 0x20)) | word) & repeat_byte(0x80);
+  static uint64_t token_ends(uint64_t word) {
+    const uint64_t low = word & repeat_byte(0x7f);
+    const uint64_t controls = (low + repeat_byte(0x80 - '\t')) & ~(low + repeat_byte(0x7f - '\r')) & ~word;
+    return (controls & repeat_byte(0x80)) | equal_bytes(word, ' ') | equal_bytes(word, 0);
   }
 #ifdef __SSE2__
-  static __m128i candidates(__m128i bytes) { return _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x20)), bytes); }
+  static __m128i token_ends(__m128i bytes) {
+    const __m128i after_tab = _mm_sub_epi8(bytes, _mm_set1_epi8('\t'));
+    const __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(after_tab, _mm_set1_epi8('\r' - '\t')), after_tab);
+    const __m128i blanks = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
+    return _mm_or_si128(_mm_or_si128(controls, blanks), _mm_cmpeq_epi8(bytes, _mm_setzero_si128()));
+  }
 #endif
 };
 
@@ -38,41 +50,51 @@ struct TextSeparators {
 struct RecordSeparators {
   static constexpr char sentence_end = static_cast<char>(0xfe);
   static bool ends_token(uint8_t byte) { return byte >= 0xfe; }
-  static uint64_t candidates(uint64_t word) {
+  static uint64_t token_ends(uint64_t word) {
     return ((word & repeat_byte(0x7f)) + repeat_byte(2)) & word & repeat_byte(0x80);
   }
 #ifdef __SSE2__
-  static __m128i candidates(__m128i bytes) {
+  static __m128i token_ends(__m128i bytes) {
     return _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8(sentence_end)), bytes);
   }
 #endif
 };
 
-// Bit i is set where bytes[i] may end a token; reads bytes[0, 64).
+// Bit i stands for the i-th of 64 bytes.
+struct EndMasks {
+  uint64_t tokens = 0, sentences = 0;  // what ends a sentence ends a token
+};
+
 template <class Separators>
-uint64_t candidate_mask_portable(const char* bytes) {
-  uint64_t mask = 0;
+EndMasks end_masks_portable(const char* bytes) {
+  const auto gathered = [](uint64_t tops) { return (tops >> 7) * 0x0102040810204080ull >> 56; };  // 8 bits in one byte
+  EndMasks masks;
   for (int i = 0; i < 8; ++i) {
-    const uint64_t tops = Separators::candidates(load_word(bytes + 8 * i));
-    mask |= ((tops >> 7) * 0x0102040810204080ull >> 56) << (8 * i);  // gathers the eight bits into one byte
+    const uint64_t word = load_word(bytes + 8 * i);
+    masks.tokens |= gathered(Separators::token_ends(word)) << (8 * i);
+    masks.sentences |= gathered(equal_bytes(word, Separators::sentence_end)) << (8 * i);
   }
-  return mask;
+  return masks;
 }
 
 #ifdef __SSE2__
 template <class Separators>
-uint64_t candidate_mask(const char* bytes) {
-  uint64_t mask = 0;
+EndMasks end_masks(const char* bytes) {
+  const auto bits = [](__m128i found) {
+    return static_cast<uint64_t>(static_cast<uint16_t>(_mm_movemask_epi8(found)));
+  };
+  EndMasks masks;
   for (int i = 0; i < 4; ++i) {
-    const __m128i found = Separators::candidates(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 16 * i)));
-    mask |= static_cast<uint64_t>(static_cast<uint16_t>(_mm_movemask_epi8(found))) << (16 * i);
+    const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 16 * i));
+    masks.tokens |= bits(Separators::token_ends(here)) << (16 * i);
+    masks.sentences |= bits(_mm_cmpeq_epi8(here, _mm_set1_epi8(Separators::sentence_end))) << (16 * i);
   }
-  return mask;
+  return masks;
 }
 #else
 template <class Separators>
-uint64_t candidate_mask(const char* bytes) {
-  return candidate_mask_portable<Separators>(bytes);
+EndMasks end_masks(const char* bytes) {
+  return end_masks_portable<Separators>(bytes);
 }
 #endif
 

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <limits>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "large_pages.h"
@@ -15,17 +17,21 @@
 
 namespace pyembed {
 
-// What a slot compares: the first 16 bytes, padded with zeros, and a tag: the length up to 16, above it a hash of all
-// bytes with the top bit set.
+// What a slot compares: the first 15 bytes of a token, padded with zeros, and in the last byte its length. Of a longer
+// token: the first 8 bytes, 56 bits of a hash of all, and kLong.
 struct TypeKey {
   uint64_t head, next;
-  uint32_t tag;
+
+  static constexpr size_t kShort = 15;
+  static constexpr uint64_t kLong = 0xff;
+
+  bool is_long() const { return next >> 56 == kLong; }
+  size_t length() const { return next >> 56; }  // where it is not long
+  friend bool operator==(const TypeKey& a, const TypeKey& b) { return ((a.head ^ b.head) | (a.next ^ b.next)) == 0; }
 
   uint64_t hash() const {
-    uint64_t h = (head ^ tag) * 0x9e3779b97f4a7c15ull;
-    h ^= (h >> 32) ^ (next * 0xc2b2ae3d27d4eb4full);
-    h ^= h >> 29;
-    return h * 0x9fb21c651e98df25ull;
+    const auto product = static_cast<unsigned __int128>(head ^ 0x9e3779b97f4a7c15ull) * (next ^ 0xc2b2ae3d27d4eb4full);
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
   }
 };
 
@@ -33,119 +39,118 @@ struct TypeKey {
 constexpr size_t kKeyPadding = 16;
 
 inline TypeKey key_of(const char* bytes, size_t length) {
-  if (length <= 16) {  // the bytes past the end are masked without asking for the length, which is not to be predicted
-    static constexpr char ones[33] = "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF";  // then zeros
-    const char* const mask = ones + 16 - length;
-    return {load_word(bytes) & load_word(mask), load_word(bytes + 8) & load_word(mask + 8),
-            static_cast<uint32_t>(length)};
+  if (length <= TypeKey::kShort) {  // the bytes past the end are masked without asking for the length, which is not to
+                                    // be predicted
+    static constexpr char ones[32] = "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF";  // then zeros
+    const char* const mask = ones + 15 - length;
+    return {load_word(bytes) & load_word(mask), (load_word(bytes + 8) & load_word(mask + 8)) | uint64_t{length} << 56};
   }
   uint64_t h = length;
   for (size_t i = 0; i + 8 <= length; i += 8) h = (h ^ load_word(bytes + i)) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
   h = (h ^ load_word(bytes + length - 8)) * 0x9e3779b97f4a7c15ull;
-  return {load_word(bytes), load_word(bytes + 8), static_cast<uint32_t>(h >> 32) | 0x80000000u};
+  return {load_word(bytes), h >> 8 | TypeKey::kLong << 56};
 }
 
 class TypeTable {
  public:
-  TypeTable() { resize(1 << 12); }
-  explicit TypeTable(size_t types) {
-    size_t slots = 1 << 12;
-    while (is_full(types, slots)) slots *= 2;
-    resize(slots);
-    ends_.reserve(types);
-    first_positions_.reserve(types);
-    arena_.reserve(kBytesAType * types);
-  }
+  TypeTable() { resize(kFewestSlots); }
 
-  int64_t size() const { return static_cast<int64_t>(ends_.size()); }
-  // kKeyPadding bytes past the type's end may be read too.
-  const char* bytes(int64_t type) const { return arena_.data() + (type ? ends_[type - 1] : 0); }
-  uint64_t end(int64_t type) const { return ends_[type]; }  // of its bytes, the first type's being at 0
-  size_t length(int64_t type) const { return ends_[type] - (type ? ends_[type - 1] : 0); }
-  uint64_t first_position(int64_t type) const { return first_positions_[type]; }
-  void seen_at(int64_t type, uint64_t position) {
-    if (position < first_positions_[type]) first_positions_[type] = position;
+  int64_t size() const { return static_cast<int64_t>(places_.size()); }
+  // Of the type's bytes; kKeyPadding bytes past their end may be read too.
+  std::string_view text(int64_t type) const {
+    const uint64_t begin = places_[type].begin;
+    const uint64_t end = type + 1 < size() ? places_[type + 1].begin : arena_end_;
+    return {arena_.data() + begin, end - begin};
   }
 
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash >> shift_]); }
 
-  // Adds `count` to the type and returns it, or returns -1 where the type is new.
-  int32_t add(const TypeKey& key, uint64_t hash, const char* bytes, size_t length, uint64_t count) {
+  // Counts one more token of the type and returns it, or returns -1 where the type is new.
+  int32_t count(const TypeKey& key, uint64_t hash, const char* bytes, size_t length) {
     for (size_t i = hash >> shift_;; i = (i + 1) & mask_) {
       Slot& slot = slots_[i];
-      if (((slot.head ^ key.head) | (slot.next ^ key.next) | (slot.tag ^ key.tag)) == 0) {
-        if (key.tag <= 16 || equals(slot.type, bytes, length)) {
-          slot.count += count;
-          return slot.type;
-        }
+      if (slot.key == key && (!key.is_long() || text(slot.type) == std::string_view(bytes, length))) {
+        ++slot.count;
+        return slot.type;
       }
-      if (slot.type < 0) return -1;
+      if (slot.is_empty()) return -1;
     }
   }
 
-  // Inserts a type that `add` did not find; `position` is where it was first seen.
-  int32_t insert(const TypeKey& key, uint64_t hash, const char* bytes, size_t length, uint64_t count,
-                 uint64_t position) {
+  // Inserts a type that `count` did not find, with a count of one; `position` is where it was first seen.
+  int32_t insert(const TypeKey& key, uint64_t hash, const char* bytes, size_t length, uint64_t position) {
     if (size() >= std::numeric_limits<int32_t>::max()) throw std::length_error("more than 2^31 - 1 distinct tokens");
-    if (is_full(ends_.size(), slots_.size())) resize(slots_.size() * 2);
+    if (places_.size() * 4 >= slots_.size() * 3) resize(slots_.size() * (slots_.size() < kManySlots ? 4 : 2));
     const auto type = static_cast<int32_t>(size());
-    place({key.head, key.next, count, key.tag, type}, hash);
-    const size_t begin = ends_.empty() ? 0 : ends_.back();
-    arena_.resize(begin + length + kKeyPadding);
-    std::memcpy(arena_.data() + begin, bytes, length);
-    ends_.push_back(begin + length);
-    first_positions_.push_back(position);
+    place({key, 1, type}, hash);
+    arena_.resize(arena_end_ + length + kKeyPadding);
+    std::memcpy(arena_.data() + arena_end_, bytes, length);
+    places_.push_back({arena_end_, position});
+    arena_end_ += length;
     return type;
   }
 
-  // counts[size()]: how often each type was added.
-  std::vector<uint64_t> counts() const {
-    std::vector<uint64_t> counts(ends_.size());
-    for (const Slot& slot : slots_) {
-      if (slot.type >= 0) counts[slot.type] = slot.count;
+  // Calls visit(key, hash, count, type, first position) for the types whose hash begins with the kPartBits bits `part`.
+  static constexpr int kPartBits = 8;
+  template <class Visit>
+  void for_each_in_part(size_t part, const Visit& visit) const {
+    const size_t width = slots_.size() >> kPartBits, begin = part * width;
+    for (size_t i = begin;; ++i) {
+      const Slot& slot = slots_[i & mask_];
+      if (slot.is_empty()) {
+        if (i >= begin + width) return;
+        continue;
+      }
+      const uint64_t hash = slot.key.hash();
+      if (hash >> (64 - kPartBits) == part) visit(slot.key, hash, slot.count, slot.type, places_[slot.type].position);
     }
-    return counts;
   }
+
+  // The bytes of all types, where text() finds them; the table is of no use afterwards.
+  std::vector<char> take_arena() { return std::move(arena_); }
 
  private:
   struct Slot {
-    uint64_t head = 0, next = 0, count = 0;
-    uint32_t tag = 0;  // no token has length 0, so an empty slot equals no key
-    int32_t type = -1;
+    TypeKey key = {0, 0};
+    uint64_t count = 0;
+    int32_t type = 0;
+
+    bool is_empty() const { return key.next == 0; }  // no token has length 0
   };
   static_assert(sizeof(Slot) == 32, "two slots a cache line");
 
-  static constexpr size_t kBytesAType = 10;  // about; the arena grows where it is more
+  struct Place {
+    uint64_t begin;     // of the bytes in the arena; they end where those of the next type begin
+    uint64_t position;  // where the type was first seen
+  };
 
-  static bool is_full(size_t types, size_t slots) { return types * 10 >= slots * 6; }
-
-  bool equals(int32_t type, const char* bytes, size_t length) const {
-    return this->length(type) == length && std::memcmp(this->bytes(type), bytes, length) == 0;
-  }
+  static constexpr size_t kFewestSlots = 1 << 12;
+  static constexpr size_t kManySlots = 1 << 18;  // a table below that soon grows again, and every growing copies it
+  static_assert(kFewestSlots >> kPartBits > 0, "every part has slots of its own");
 
   void place(const Slot& slot, uint64_t hash) {
     size_t i = hash >> shift_;
-    while (slots_[i].type >= 0) i = (i + 1) & mask_;
+    while (!slots_[i].is_empty()) i = (i + 1) & mask_;
     slots_[i] = slot;
   }
 
   void resize(size_t slots) {
-    std::vector<Slot, LargePages<Slot>> old(slots);
+    LargeArray<Slot> old(slots);
     old.swap(slots_);
     mask_ = slots - 1;
     shift_ = 64;
     for (size_t n = slots; n > 1; n >>= 1) --shift_;
     for (const Slot& slot : old) {
-      if (slot.type >= 0) place(slot, TypeKey{slot.head, slot.next, slot.tag}.hash());
+      if (!slot.is_empty()) place(slot, slot.key.hash());
     }
   }
 
-  std::vector<Slot, LargePages<Slot>> slots_;
+  LargeArray<Slot> slots_;
   size_t mask_ = 0;
   int shift_ = 64;
-  std::vector<char> arena_;     // the bytes of all types, one after another, then padding
-  std::vector<uint64_t> ends_;  // [size()] where each type ends in the arena
-  std::vector<uint64_t> first_positions_;
+  std::vector<char> arena_;  // the bytes of all types, one after another, then padding
+  uint64_t arena_end_ = 0;
+  std::vector<Place> places_;  // [size()]
 };
 
 }  // namespace pyembed

@@ -16,7 +16,7 @@ from pyembed.corpus.engine import Encoder, Engine, Types
 from pyembed.corpus.errors import CorpusError, invalid_utf8
 from pyembed.corpus.line_sentences import whole_lines
 from pyembed.corpus.sentences import sentence_blocks
-from pyembed.corpus.sources import Source, expand_inputs
+from pyembed.corpus.sources import FilePiece, Source, expand_inputs
 from pyembed.corpus.vocabulary import Vocabulary
 from pyembed.corpus.words import WordChoice, WordMap, choose_words
 from pyembed.files import temporary_folder
@@ -112,8 +112,8 @@ def counted_files(
     def explain(source: int, line: int, byte: int, value: int) -> str:
         return invalid_utf8(sources[source].name, line, byte, value)
 
-    blocks = (source.blocks(advance) for source in sources)
-    with _counted(blocks, config, records=False, are_words=False, threads=threads, explain=explain) as counted:
+    pieces = (source.pieces(advance) for source in sources)
+    with _counted(pieces, config, records=False, are_words=False, threads=threads, explain=explain) as counted:
         yield counted
 
 
@@ -129,10 +129,11 @@ def counted_sentences(
     texts = whole_lines(sentences)
     if texts is None:
         are_lists, blocks = sentence_blocks(sentences)
-        sources, are_words = iter([blocks]), are_lists
+        sources: Iterable[Iterator[bytes | FilePiece]] = [blocks]
+        are_words = are_lists
     else:
         are_lists, are_words = False, True
-        sources = (text.blocks(lambda _: None) for text in texts)
+        sources = (text.pieces(_untold) if isinstance(text, Source) else text.blocks(_untold) for text in texts)
 
     def explain(source: int, line: int, byte: int, value: int) -> str:
         if texts is not None:
@@ -165,7 +166,7 @@ def _census(counted: Counted, config: CorpusConfig, choice: WordChoice | None) -
 
 @contextmanager
 def _counted(
-    sources: Iterable[Iterator[bytes]],
+    sources: Iterable[Iterator[bytes | FilePiece]],
     config: CorpusConfig,
     *,
     records: bool,
@@ -200,7 +201,9 @@ def _counted(
         yield Counted(engine, types, size, engine.sentence_ends() - ended, are_words)
 
 
-def _feed(engine: Engine, sources: Iterable[Iterator[bytes]], sentence_end: bytes, folder: Path) -> tuple[int, int]:
+def _feed(
+    engine: Engine, sources: Iterable[Iterator[bytes | FilePiece]], sentence_end: bytes, folder: Path
+) -> tuple[int, int]:
     """Feeds all sources, or as much as the engine wants.
 
     Returns the number of bytes, and that of the sources whose end does not end another sentence: the last has ended.
@@ -209,12 +212,20 @@ def _feed(engine: Engine, sources: Iterable[Iterator[bytes]], sentence_end: byte
     for blocks in sources:
         last = b""
         for block in blocks:
-            size += len(block)
-            last = block[-1:] or last
             with naming_the_file(folder):
-                if not engine.feed(block):
-                    return size, ended
+                if isinstance(block, FilePiece):
+                    size, last = size + block.size, block.file_end
+                    wanted = engine.feed_file(block.descriptor, block.name, block.offset, block.size)
+                else:
+                    size, last = size + len(block), block[-1:] or last
+                    wanted = engine.feed(block)
+            if not wanted:
+                return size, ended
         ended += last in (b"", sentence_end)
         with naming_the_file(folder):
             engine.end_of_file()
     return size, ended
+
+
+def _untold(_: int) -> None:
+    """Progress that nobody asked for."""

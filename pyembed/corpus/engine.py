@@ -45,6 +45,13 @@ class Engine(Encoder, Protocol):
     def feed(self, block: bytes, /) -> bool:
         """Takes a block. False: a token that is not valid UTF-8 was found; call `finish`, then `fault`."""
 
+    def feed_file(self, descriptor: int, name: str, offset: int, size: int, /) -> bool:
+        """Takes bytes [offset, offset + size) of a file of lines, which may be read later and closed at once.
+
+        A source is fed either by blocks or, from its beginning on, by pieces of a file. Returns as `feed`; an error of
+        reading, which tells the file's name, may be raised by `finish`.
+        """
+
     def end_of_file(self) -> bool:
         """Ends the sentence and the source: no token spans two sources."""
 

@@ -81,6 +81,13 @@ class Ingest:
         self._offset += cut
         return True
 
+    def feed_file(self, descriptor: int, name: str, offset: int, size: int, /) -> bool:
+        try:
+            block = os.pread(descriptor, size, offset)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, name) from error
+        return self.feed(block)
+
     def _take_notes(self, text: bytes) -> None:
         notes = array("i")
         number_of = self._types.__getitem__

@@ -14,7 +14,20 @@ from typing import BinaryIO
 from pyembed.compression import DECOMPRESSORS, decompressed_blocks
 from pyembed.corpus.errors import CorpusError
 
-BLOCK_SIZE = 1 << 18  # stays in a core's L2 cache until it is copied on
+BLOCK_SIZE = 1 << 18  # stays in a core's L2 cache until it is gone through
+
+
+@dataclass(frozen=True)
+class FilePiece:
+    """A piece of an open file, cut anywhere, that is yet to be read."""
+
+    descriptor: int
+    name: str
+    """The file's, for messages."""
+    offset: int
+    size: int
+    file_end: bytes
+    """The last byte of the file."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,23 @@ class Source:
                 yield from decompressed_blocks(file, self.name, suffix, CorpusError, advance)
             else:
                 yield from _plain_blocks(file, advance)
+
+    def pieces(self, advance: Callable[[int], None]) -> Iterator[bytes | FilePiece]:
+        """As `blocks`, but what needs no decompressing and has a size is left for others to read.
+
+        A piece must be read, or its descriptor duplicated, before the next is asked for.
+        """
+        if self.path is None or not self.size or self.path.suffix.lower() in DECOMPRESSORS:
+            yield from self.blocks(advance)
+            return
+        with self.path.open("rb", buffering=0) as file:
+            descriptor = file.fileno()
+            end = os.fstat(descriptor).st_size
+            file_end = os.pread(descriptor, 1, max(end - 1, 0))
+            for offset in range(0, end, BLOCK_SIZE):
+                size = min(BLOCK_SIZE, end - offset)
+                advance(size)
+                yield FilePiece(descriptor, self.name, offset, size, file_end)
 
 
 def expand_inputs(inputs: Sequence[str | os.PathLike[str]]) -> list[Source]:

@@ -144,6 +144,8 @@ def _words_of_types(types: Types, config: CorpusConfig, *, split: bool) -> _Type
 
 
 def _word_map(words: _TypeWords, id_of_word: NDArray[np.int32], n_types: int) -> WordMap:
+    if words.types is words.words:  # every type is one word
+        return WordMap(id_of_word, np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int32))
     ids = id_of_word[words.words]
     owners, ids = words.types[ids >= 0], ids[ids >= 0]
     lengths = np.bincount(owners, minlength=n_types)

@@ -46,21 +46,28 @@ Sentences naive_sentences(const std::string& text) {
   return sentences;
 }
 
-bool feed(pyembed::Ingest& ingest, const std::string& text, size_t block) {
-  for (size_t at = 0; at < text.size(); at += block) {
-    if (!ingest.feed(text.data() + at, std::min(block, text.size() - at))) return false;
-  }
-  return ingest.end_of_file();
-}
-
 int descriptor(std::FILE* file) {
   CHECK(file != nullptr);
   return fileno(file);
 }
 
+enum class Fed { kBlocks, kPieces };
+
+bool feed(pyembed::Ingest& ingest, const std::string& text, size_t size, Fed fed) {
+  std::FILE* const file = std::tmpfile();
+  pyembed::write_at(descriptor(file), text.data(), text.size(), 0);
+  bool wanted = true;
+  for (size_t at = 0; wanted && at < text.size(); at += size) {
+    const size_t here = std::min(size, text.size() - at);
+    wanted = fed == Fed::kBlocks ? ingest.feed(text.data() + at, here)
+                                 : ingest.feed_file(descriptor(file), "a file", at, here);
+  }
+  std::fclose(file);
+  return wanted && ingest.end_of_file();
+}
+
 std::string text_of(const pyembed::Types& types, int64_t type) {
-  const uint64_t begin = type ? types.ends[type - 1] : 0;
-  return std::string(types.text.data() + begin, types.ends[type] - begin);
+  return std::string(types.texts[type].bytes, types.texts[type].size);
 }
 
 // Every type becomes one word, its own number.
@@ -84,22 +91,33 @@ Sentences encoded(const pyembed::Ingest& ingest, uint64_t tokens) {
 
 // Also the plain version, which machines with SSE2 do not use.
 template <class Separators>
-void test_masks_hold_every_separator_and_little_else() {
+void test_masks_hold_every_separator_and_nothing_else() {
   for (int shift = 0; shift < 256; ++shift) {
     char bytes[64];
     for (int i = 0; i < 64; ++i) bytes[i] = static_cast<char>(shift + i);
-    const uint64_t mask = pyembed::candidate_mask<Separators>(bytes);
-    CHECK(mask == pyembed::candidate_mask_portable<Separators>(bytes));
+    const pyembed::EndMasks masks = pyembed::end_masks<Separators>(bytes);
+    const pyembed::EndMasks portable = pyembed::end_masks_portable<Separators>(bytes);
+    CHECK(masks.tokens == portable.tokens && masks.sentences == portable.sentences);
     for (int i = 0; i < 64; ++i) {
-      const auto byte = static_cast<uint8_t>(bytes[i]);
-      const bool candidate = mask >> i & 1;
-      CHECK(candidate || !Separators::ends_token(byte));
-      CHECK(!candidate || byte <= 0x20 || byte >= 0xfe);
+      CHECK((masks.tokens >> i & 1) == Separators::ends_token(static_cast<uint8_t>(bytes[i])));
+      CHECK((masks.sentences >> i & 1) == (bytes[i] == Separators::sentence_end));
     }
   }
 }
 
-void test_counts_and_sentences_equal_the_twin(int threads, size_t block, size_t memory) {
+void test_long_tokens_with_the_same_key_stay_apart() {
+  const std::string text = "a-token-of-24-characters another-of-24-characters" + std::string(pyembed::kKeyPadding, ' ');
+  const char *const one = text.data(), *const other = one + 25;
+  const pyembed::TypeKey key = pyembed::key_of(one, 24);
+  pyembed::TypeTable types;
+  types.insert(key, key.hash(), one, 24, 0);
+  CHECK(types.count(key, key.hash(), other, 24) == -1);
+  CHECK(types.insert(key, key.hash(), other, 24, 25) == 1);
+  CHECK(types.count(key, key.hash(), one, 24) == 0);
+  CHECK(types.count(key, key.hash(), other, 24) == 1);
+}
+
+void test_counts_and_sentences_equal_the_twin(int threads, size_t block, size_t memory, Fed fed) {
   const std::string text = random_text(7, 20'000);
   const Sentences expected = naive_sentences(text);
   std::map<std::string, uint64_t> counts;
@@ -109,7 +127,7 @@ void test_counts_and_sentences_equal_the_twin(int threads, size_t block, size_t 
   }
   std::FILE* scratch = std::tmpfile();
   pyembed::Ingest ingest(descriptor(scratch), memory, threads, false, true);
-  CHECK(feed(ingest, text, block));
+  CHECK(feed(ingest, text, block, fed));
   ingest.finish();
   CHECK(ingest.types().counts.size() == counts.size());
   for (size_t type = 0; type < counts.size(); ++type) {
@@ -122,14 +140,14 @@ void test_counts_and_sentences_equal_the_twin(int threads, size_t block, size_t 
   std::fclose(scratch);
 }
 
-void test_the_earliest_fault_is_found(int threads, size_t block) {
+void test_the_earliest_fault_is_found(int threads, size_t block, Fed fed) {
   std::string text = random_text(8, 20'000);
   const size_t bad = text.find(' ', text.size() / 2) + 1;
   text[bad] = '\xff';
   for (size_t at = bad + 1000; at < text.size(); at += 1000) text[at] = '\xfd';
   std::FILE* scratch = std::tmpfile();
   pyembed::Ingest ingest(descriptor(scratch), kMemory, threads, false, true);
-  feed(ingest, text, block);
+  feed(ingest, text, block, fed);
   ingest.finish();
   CHECK(ingest.fault().found);
   CHECK(ingest.fault().byte == bad);
@@ -142,7 +160,7 @@ void test_the_earliest_fault_is_found(int threads, size_t block) {
 void test_a_failed_write_is_thrown(int threads) {
   std::FILE* read_only = std::fopen("/dev/null", "rb");
   pyembed::Ingest ingest(descriptor(read_only), 0, threads, false, true);
-  feed(ingest, random_text(9, 20'000), 4096);
+  feed(ingest, random_text(9, 20'000), 4096, Fed::kBlocks);
   bool thrown = false;
   try {
     ingest.finish();
@@ -156,15 +174,18 @@ void test_a_failed_write_is_thrown(int threads) {
 }  // namespace
 
 int main() {
-  test_masks_hold_every_separator_and_little_else<pyembed::TextSeparators>();
-  test_masks_hold_every_separator_and_little_else<pyembed::RecordSeparators>();
+  test_masks_hold_every_separator_and_nothing_else<pyembed::TextSeparators>();
+  test_masks_hold_every_separator_and_nothing_else<pyembed::RecordSeparators>();
+  test_long_tokens_with_the_same_key_stay_apart();
   for (const int threads : {1, 2, 5}) {
     for (const size_t block : {size_t{1}, size_t{61}, size_t{4096}, size_t{1} << 20}) {
       if (block == 1 && threads == 2) continue;  // a block a byte is slow
-      test_counts_and_sentences_equal_the_twin(threads, block, kMemory);
-      test_the_earliest_fault_is_found(threads, block);
+      for (const Fed fed : {Fed::kBlocks, Fed::kPieces}) {
+        test_counts_and_sentences_equal_the_twin(threads, block, kMemory, fed);
+        test_the_earliest_fault_is_found(threads, block, fed);
+      }
     }
-    test_counts_and_sentences_equal_the_twin(threads, 4096, 0);
+    test_counts_and_sentences_equal_the_twin(threads, 4096, 0, Fed::kBlocks);
     test_a_failed_write_is_thrown(threads);
   }
   std::puts("text engine: all promises hold");

@@ -1,0 +1,150 @@
+// The first pass itself: what a worker does with its blocks.
+#include <algorithm>
+#include <utility>
+
+#include "find_tokens.h"
+#include "ingest.h"
+#include "notes.h"
+#include "positioned_io.h"
+#include "utf8.h"
+#include "worker.h"
+
+namespace pyembed {
+namespace {
+
+constexpr size_t kChunk = 4 << 20;  // notes that memory is allocated for at a time
+
+}  // namespace
+
+void Ingest::run(int index) {
+  Worker& worker = *workers_[index];
+  try {
+    for (;;) {
+      Block block;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        not_empty_.wait(lock, [this] { return stopped_ || closed_ || !queue_.empty(); });
+        if (stopped_ || queue_.empty()) return;
+        block = std::move(queue_.front());
+        queue_.pop_front();
+      }
+      not_full_.notify_one();
+      const Text text = text_of(block, worker);
+      const size_t most = most_notes(text.size);
+      NoteChunk* const chunk = chunk_with_room(most, worker);
+      if (chunk == nullptr && worker.unwritten.size() < most) worker.unwritten.resize(most);
+      uint16_t* const taken = chunk != nullptr ? chunk->notes.get() + chunk->used : worker.unwritten.data();
+      Notes notes = records_ ? take_notes<RecordSeparators>(block, text, worker, taken)
+                             : take_notes<TextSeparators>(block, text, worker, taken);
+      const uint64_t bytes = notes.size * sizeof(uint16_t);
+      if (chunk != nullptr) {
+        notes.memory = taken;
+        chunk->used += notes.size;
+      }
+      {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (chunk == nullptr) {
+          notes.offset = scratch_size_;
+          scratch_size_ += bytes;
+        }
+        notes_[block.index] = notes;
+        if (!block.bytes.empty() && block.bytes.size() <= 2 * kBlockSize) spare_.push_back(std::move(block.bytes));
+      }
+      if (chunk == nullptr) write_at(scratch_, taken, bytes, static_cast<int64_t>(notes.offset));
+    }
+  } catch (...) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!error_) error_ = std::current_exception();
+    stopped_ = true;
+  }
+  not_empty_.notify_all();
+  not_full_.notify_all();
+}
+
+// Room for so many notes in memory; null where the memory for notes is used up.
+Ingest::NoteChunk* Ingest::chunk_with_room(size_t notes, Worker& worker) {
+  if (!worker.chunks.empty() && worker.chunks.back().size - worker.chunks.back().used >= notes) {
+    return &worker.chunks.back();
+  }
+  const size_t size = std::max(notes, kChunk), bytes = size * sizeof(uint16_t);
+  size_t left = memory_left_;
+  do {
+    if (left < bytes) return nullptr;
+  } while (!memory_left_.compare_exchange_weak(left, left - bytes));
+  // Not make_unique, which would write to all of it; nor in large pages, since clearing one empties the L2 cache.
+  worker.chunks.push_back({std::unique_ptr<uint16_t[]>(new uint16_t[size]), size, 0});
+  return &worker.chunks.back();
+}
+
+// A byte order mark at the beginning of a source becomes blanks.
+Ingest::Text Ingest::text_of(Block& block, Worker& worker) const {
+  Text text{block.bytes.data(), block.size, block.source_offset, block.position};
+  if (block.file.is_open()) {
+    const PieceText piece = read_piece(block.file, block.source_offset, block.size, kPadding, &worker.piece);
+    text = {worker.piece.data() + piece.begin, piece.size, piece.offset,
+            block.position + (piece.offset - block.source_offset)};
+  }
+  if (!records_ && text.source_offset == 0 && text.size > 3 && std::memcmp(text.bytes, "\xef\xbb\xbf", 3) == 0) {
+    std::fill_n(text.bytes, 3, ' ');
+  }
+  return text;
+}
+
+template <class Separators>
+Ingest::Notes Ingest::take_notes(const Block& block, const Text& text, Worker& worker, uint16_t* taken) {
+  uint16_t* out = taken;
+  const char* const end = text.bytes + text.size;
+  const char* token = text.bytes;
+  uint64_t lines = 0;
+  Pending found[kPiece + 1];
+  for (const char* piece = text.bytes; piece < end; piece += kPiece) {
+    const size_t size = find_tokens<Separators>(piece, std::min(piece + kPiece, end), worker.types, &token, found);
+    for (size_t i = 0; i < size; ++i) {
+      const Pending& next = found[i];
+      if (next.key.next == 0) {
+        ++lines;
+        *out++ = kSentenceEnd;
+        continue;
+      }
+      const size_t length = next.template length<Separators>();
+      int32_t type = worker.types.count(next.key, next.hash, next.bytes, length);
+      if (type < 0) {
+        const auto offset = static_cast<uint64_t>(next.bytes - text.bytes);
+        type = worker.types.insert(next.key, next.hash, next.bytes, length, text.position + offset);
+        const size_t bad = first_invalid_utf8(next.bytes, length);
+        if (bad < length) {
+          worker.invalid_types.push_back(type);
+          if (strict_) report_fault(block, text, lines, offset + bad);
+        }
+      }
+      out = note_type(type, out);
+    }
+  }
+  Notes notes;
+  notes.worker = worker.index;
+  notes.source = block.source;
+  notes.size = static_cast<uint64_t>(out - taken);
+  notes.lines = lines;
+  return notes;
+}
+
+// Keeps the earliest fault. Blocks are taken in order and those before this one are finished by their workers, so
+// whatever the threads do, the earliest fault of the stream is among those reported.
+void Ingest::report_fault(const Block& block, const Text& text, uint64_t lines_before, uint64_t offset) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = true;
+    if (text.position + offset >= fault_.position) return;
+    fault_.found = true;
+    fault_.source = block.source;
+    fault_.byte = text.source_offset + offset;
+    fault_.value = static_cast<uint8_t>(text.bytes[offset]);
+    fault_.position = text.position + offset;
+    fault_block_ = block.index;
+    fault_lines_ = lines_before;
+  }
+  not_empty_.notify_all();
+  not_full_.notify_all();
+}
+
+}  // namespace pyembed
