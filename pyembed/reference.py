@@ -211,7 +211,7 @@ class Draws:
 #             whatever the sentence
 # Windows of at most 1000 tokens to a side and 1000 negatives stay below slot 2000 * 500. Those windows of a pool skip a
 # negative whose center it equals. The windows of a pool train one after the other; where they train together, as
-# section 12 has it, a negative that equals one of their centers is skipped by all.
+# section 12 has it, other draws are passed over.
 # ---------------------------------------------------------------------------------------------------------------------
 
 PER_PAIR, PER_WINDOW = 0, 1
@@ -280,12 +280,14 @@ def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
         contexts = contexts[context_mask][:, None]
         context_mask = torch.ones_like(contexts, dtype=torch.bool)
     center_ids = block.ids.long()[center][:, None]
-    negatives = negatives_of(center + block.first_position, number, draws)
+    if draws.together:
+        negatives, there = batch_negatives(block, draws, center)
+    else:
+        negatives = negatives_of(center + block.first_position, number, draws)
+        there = negatives != center_ids
     outputs = torch.cat([center_ids, negatives], dim=1)
-    labels = first_column(outputs)
-    skipped = (outputs[:, :, None] == batch_centers(block, draws, center)[:, None, :]).any(-1)
-    negative_weights = draws.negative_weight * (~skipped).double()
-    return Windows(contexts, context_mask, outputs, torch.where(labels, 1.0, negative_weights), labels, center)
+    weights = torch.cat([torch.ones_like(center_ids), draws.negative_weight * there], dim=1).double()
+    return Windows(contexts, context_mask, outputs, weights, first_column(outputs), center)
 
 
 def first_column(outputs: Tensor) -> Tensor:
@@ -839,19 +841,20 @@ def path_windows(tree: HuffmanTree, block: TokenBlock, draws: Draws, begin: int,
 #     batch       the centers whose positions share position // P, P = sharing, 1 to 16, whatever the sentence. Those
 #                 outside of [center_begin, center_end) take no part, so that a batch at the edge of a block may be
 #                 smaller
-#     negatives   as many as Draws.negative says for all of the batch, drawn as a pool's are (section 3.1); one drawn
-#                 twice counts twice
+#     negatives   as many as Draws.negative says for all of the batch: of twice as many draws at position
+#                 P * (position // P), the first that equal none of the batch's centers and none before. If there are not
+#                 so many, which takes a small vocabulary, there are fewer
 #     window      its radius, its contexts and its center as ever; its outputs are its center, of weight 1, and the
 #                 batch's negatives, each of weight negative_weight, by which its loss and its gradient are multiplied.
 #                 N - 1 of them, each of weight K / (N - 1), count as K of weight 1
-#     skipped     a negative that equals the center of any window of the batch has no part in any of them
 #     tables      every window of the batch sees them as they were before the batch, and all updates add up. A kernel on
 #                 one thread may apply the updates of a context that stands at several places of a batch one after the
 #                 other
 #     rate        that of the batch's first center that takes part
 #
 # Sections 4 to 8 hold for each window; loss and pairs are sums over them. A step of many batches at a time (section 7)
-# takes whole ones. With P = 1 and weight 1 nothing differs from windows that follow one another.
+# takes whole ones. With P = 1 and weight 1 nothing differs from windows that follow one another, but for the draws that
+# are passed over. That they are is worth half a point of the analogies.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -871,3 +874,17 @@ def batch_centers(block: TokenBlock, draws: Draws, center: Tensor) -> Tensor:
     place = first_of_batch(block, draws, center)[:, None] + torch.arange(draws.batch, device=center.device)
     there = (place >= block.center_begin) & (place < block.center_end)
     return block.ids.long()[torch.where(there, place, center[:, None])]
+
+
+def batch_negatives(block: TokenBlock, draws: Draws, center: Tensor) -> tuple[Tensor, Tensor]:
+    """The negatives of each center's batch, and where there are any; elsewhere the id is a placeholder.
+
+    center: int64[B] -> int64[B, K], bool[B, K], K = draws.negative.
+    """
+    position = first_of_batch(block, draws, center) + block.first_position
+    draw = negative_ids(position, draws.alias_table, 2 * draws.negative, draws.seed, draws.epoch)
+    is_center = (draw[:, :, None] == batch_centers(block, draws, center)[:, None, :]).any(-1)
+    same = draw[:, :, None] == draw[:, None, :]
+    fits = ~is_center & ~same.tril(-1).any(-1)
+    first = fits.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, : draws.negative]
+    return draw.gather(1, first), fits.gather(1, first)

@@ -14,12 +14,16 @@ class Batch:
     first: int
     """How many centers of the block come before it."""
     drawn: list[int]
+    """Twice as many words as it trains with."""
     centers: list[int] = field(default_factory=list)
     contexts: list[list[int]] = field(default_factory=list)
     """Of each center."""
 
     def windows(self, negative_weight: float) -> list[Window]:
-        negatives = [word for word in self.drawn if word not in self.centers]
+        negatives: list[int] = []
+        for word in self.drawn:
+            if len(negatives) < len(self.drawn) // 2 and word not in self.centers and word not in negatives:
+                negatives.append(word)
         together = zip(self.contexts, self.centers, strict=True)
         return [Window(contexts, center, negatives, negative_weight) for contexts, center in together]
 
@@ -45,7 +49,7 @@ def batches_of(
                 position = first_position + token
                 number = position // sharing
                 if number not in found:
-                    drawn = naive.negatives(number * sharing, alias_table, negative, seed, epoch)
+                    drawn = naive.negatives(number * sharing, alias_table, 2 * negative, seed, epoch)
                     found[number] = Batch(token - centers.start, drawn)
                 reach = naive.radius(position, window, seed, epoch, shrink_windows)
                 near = [word for i, word in enumerate(sentence) if i != place and abs(i - place) <= reach]

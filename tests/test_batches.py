@@ -81,7 +81,7 @@ def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_spec_equals_the_slow_twin(
     model: Model, block: TokenBlock, window: int, negative: int, together: int, shrink_windows: bool
 ) -> None:
-    """Of so few words negatives equal centers and one another, and contexts repeat."""
+    """Of so few words draws equal centers and one another, and contexts repeat."""
     draws = batch_draws(6, together, negative, window=window, shrink_windows=shrink_windows)
     tables = random_tables(6, 3)
     expected, expected_total = naive_step(model, tables, block, draws)
@@ -159,7 +159,7 @@ def test_a_small_compiled_step_follows_the_gradient_on_any_block(
     lr: float,
     compiled: Backend,
 ) -> None:
-    """Contexts that repeat, negatives that equal centers or one another, positions beyond 2^32."""
+    """Contexts that repeat, draws that equal centers or one another, positions beyond 2^32."""
     draws, tables = batch_draws(7, together, negative, window=window), random_tables(7, dimensions, torch.float32)
     after = tables.copy()
     total = model.batch_step_(*after, block, draws, lr, lr, backend=compiled)
@@ -181,8 +181,9 @@ def test_the_pytorch_kernel_trains_float64(model: Model, backend: Backend) -> No
 @each_model
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_batch_of_one_window_is_the_window(model: Model, dtype: torch.dtype, backend: Backend) -> None:
-    block, tables = block_of(DISTINCT), random_tables(70, 19, dtype)
-    alone = draws_of(70)
+    """Of so many words that no negative is drawn twice or equals its center, which a batch would pass over."""
+    block, tables = block_of(DISTINCT), random_tables(20_000, 19, dtype)
+    alone = draws_of(20_000)
     found, expected = tables.copy(), tables.copy()
     total = model.batch_step_(*found, block, replace(alone, together=True), *LR, backend=backend)
     windows_backend: Backend = "torch" if dtype == torch.float64 else backend  # of float64 there is a compiled step

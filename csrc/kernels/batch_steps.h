@@ -68,7 +68,7 @@ class SkipgramBatches {
   // Weighs the rows of a batch. Returns its positive pairs.
   PE_INLINE int64_t weigh(const BatchRows<Element>& batch, const int32_t* patterns, Element* nothing) const {
     weights_.fill(patterns, batch.C);
-    if (batch.merged) weights_.merge(batch.output_ids, batch.C, batch.outputs, nothing);
+    if (batch.uneven) weights_.merge(batch.output_ids, batch.C, batch.outputs, nothing);
     return batch.pairs;
   }
 
@@ -117,7 +117,7 @@ class CbowBatches {
       }
     }
     weights_.fill(meets, P_);
-    if (batch.merged) weights_.merge(batch.output_ids, P_, batch.outputs, nothing);
+    if (batch.uneven) weights_.merge(batch.output_ids, P_, batch.outputs, nothing);
     return pairs;
   }
 

@@ -46,6 +46,8 @@ struct StepBatch {
   PE_INLINE SignedWeights labels(int n) const { return {weights + n * context_count}; }
 };
 
+constexpr int32_t kMissing = -1;  // the id of a center that takes no part, or of a negative that was not found
+
 // The weights of a batch's contexts with its outputs: the centers of its windows, then the negatives.
 template <class Count>
 class BatchWeights {
@@ -81,18 +83,18 @@ class BatchWeights {
     });
   }
 
-  // For outputs of which some are the same row. What is weighed with a later one is weighed with the first instead, but
-  // a negative that is one of the centers has no weight. rows: the later ones become `nothing`, a row of zeros.
+  // For outputs of which some are the same center, or missing. What is weighed with a later one is weighed with the
+  // first instead, and what is missing has no weight. Their rows become `nothing`, a row of zeros.
   template <class Element>
   void merge(const int32_t* ids, int64_t R, Element** rows, Element* nothing) const {
-    for (int n = 1; n < N_; ++n) {
+    for (int n = 0; n < N_; ++n) {
       int first = 0;
       while (ids[first] != ids[n]) ++first;
-      if (first == n) continue;
-      const bool skipped = first < windows_ && n >= windows_;
+      const bool missing = ids[n] == kMissing;
+      if (first == n && !missing) continue;
       for (int64_t r = 0; r < R; ++r) {
         float& weight = at(n, r, R);
-        if (!skipped) at(first, r, R) += weight;
+        if (!missing) at(first, r, R) += weight;
         weight = 0;
       }
       rows[n] = nothing;
@@ -136,7 +138,7 @@ struct BatchRows {
   int64_t pairs;             // contexts of all windows
   Element** outputs;         // [N]
   const int32_t* output_ids;
-  bool merged;  // some outputs are the same row
+  bool uneven;  // some outputs are the same row, or missing
   float rate;
   ComingRows<Element> coming;
 };
@@ -204,10 +206,7 @@ class BatchWalk {
     batch.contexts = token_rows_ + low;
     batch.output_ids = scratch_.step.outputs + k * N_;
     batch.outputs = drawn_rows() + k * N_;
-    batch.merged = scratch_.step.repeated[k];
-    for (int p = 0; p < P_; ++p) {  // centers beyond the range, which take no part
-      if (batch.output_ids[p] >= static_cast<int32_t>(draws_.vocabulary)) batch.outputs[p] = zeros_;
-    }
+    batch.uneven = scratch_.step.repeated[k];
     batch.rate = static_cast<float>(learning_rate(block_, rate_, first));
     batch.coming = coming(k + 1 < drawn_ ? k + 1 : k, past_last, batch.C);
     return batch;
@@ -239,8 +238,8 @@ class BatchWalk {
   uint64_t position(int64_t center) const { return block_.first_position + static_cast<uint64_t>(center); }
   Element** drawn_rows() const { return reinterpret_cast<Element**>(scratch_.step.drawn_rows); }
 
-  // Ids of the outputs of all prepared batches, [drawn_, N], one batch a lane at a time; and whether some are the same.
-  // A center that takes no part has an id of its own beyond the vocabulary.
+  // Ids of the outputs of all prepared batches, [drawn_, N], one batch a lane at a time; and whether some are the same,
+  // or missing.
   void draw() {
     uint64_t* const lanes = scratch_.step.lanes;
     const auto put = [&](int n, Wide ids) { __builtin_memcpy(lanes + n * kDrawLanes, &ids, sizeof ids); };
@@ -258,8 +257,7 @@ class BatchWalk {
           const int64_t center =
               static_cast<int64_t>(first_position + static_cast<uint64_t>(i) * P - block_.first_position) + p;
           const bool there = center >= block_.center_begin && center < block_.center_end;
-          lanes[p * kDrawLanes + i] =
-              there ? static_cast<uint32_t>(block_.ids[center]) : draws_.vocabulary + static_cast<uint32_t>(p);
+          lanes[p * kDrawLanes + i] = static_cast<uint32_t>(there ? block_.ids[center] : kMissing);
         }
       }
       const Wide index = counting_from(0) * all_lanes(P) + all_lanes(first_position);
@@ -277,9 +275,37 @@ class BatchWalk {
       for (int i = 0; i < used; ++i) {
         int32_t* const row = scratch_.step.outputs + (begin + i) * N_;
         for (int n = 0; n < N_; ++n) row[n] = static_cast<int32_t>(lanes[n * kDrawLanes + i]);
-        scratch_.step.repeated[begin + i] = same[i] != 0;
+        const bool whole = row[0] != kMissing && row[P_ - 1] != kMissing;
+        const uint64_t position = first_position + static_cast<uint64_t>(i) * P;
+        scratch_.step.repeated[begin + i] = !(same[i] ? choose(position, row) && whole : whole);
       }
     }
+  }
+
+  // Takes other draws for negatives of a batch that equal a center or one another, as long as there are any. Returns
+  // whether all outputs differ now.
+  bool choose(uint64_t position, int32_t* outputs) const {
+    int n = P_;
+    for (int i = P_; i < N_; ++i) {
+      if (is_new(outputs[i], outputs, n)) outputs[n++] = outputs[i];
+    }
+    for (int j = draws_.negative; j < 2 * draws_.negative && n < N_; ++j) {
+      const uint32_t slot = static_cast<uint32_t>(j / 2);
+      const Words4 words = random_words(draws_.seed, draws_.epoch, Stream::negative, position, slot);
+      const int32_t id = static_cast<int32_t>(noise_id(draws_, words.word[2 * (j % 2)], words.word[2 * (j % 2) + 1]));
+      if (is_new(id, outputs, n)) outputs[n++] = id;
+    }
+    bool differ = n == N_;
+    while (n < N_) outputs[n++] = kMissing;
+    for (int p = 1; p < P_; ++p) differ = differ && is_new(outputs[p], outputs, p);
+    return differ;
+  }
+
+  static bool is_new(int32_t id, const int32_t* ids, int count) {
+    for (int i = 0; i < count; ++i) {
+      if (ids[i] == id) return false;
+    }
+    return true;
   }
 
   // What batch k of the prepared ones, whose first center is given, needs first: its outputs, and the tokens that enter
@@ -287,9 +313,7 @@ class BatchWalk {
   ComingRows<Element> coming(int64_t k, int64_t first, int64_t C) const {
     int64_t count = 0;
     for (int n = 0; n < N_; ++n) {
-      if (scratch_.step.outputs[k * N_ + n] < static_cast<int32_t>(draws_.vocabulary)) {
-        coming_[count++] = drawn_rows()[k * N_ + n];
-      }
+      if (scratch_.step.outputs[k * N_ + n] != kMissing) coming_[count++] = drawn_rows()[k * N_ + n];
     }
     for (int64_t token = first + draws_.window; token < first + draws_.window + P_ && token < to_; ++token) {
       coming_[count++] = token_rows_[token];
