@@ -282,6 +282,7 @@ def windows(block: TokenBlock, draws: Draws, begin: int, end: int) -> Windows:
     center_ids = block.ids.long()[center][:, None]
     if draws.together:
         negatives, there = batch_negatives(block, draws, center)
+        there = there * (draws.negative / there.sum(1, keepdim=True).clamp(min=1).double())
     else:
         negatives = negatives_of(center + block.first_position, number, draws)
         there = negatives != center_ids
@@ -843,7 +844,7 @@ def path_windows(tree: HuffmanTree, block: TokenBlock, draws: Draws, begin: int,
 #                 smaller
 #     negatives   as many as Draws.negative says for all of the batch: of twice as many draws at position
 #                 P * (position // P), the first that equal none of the batch's centers and none before. If there are not
-#                 so many, which takes a small vocabulary, there are fewer
+#                 so many, which takes a small vocabulary, there are fewer, and each counts as much more
 #     window      its radius, its contexts and its center as ever; its outputs are its center, of weight 1, and the
 #                 batch's negatives, each of weight negative_weight, by which its loss and its gradient are multiplied.
 #                 N - 1 of them, each of weight K / (N - 1), count as K of weight 1

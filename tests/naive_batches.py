@@ -25,7 +25,8 @@ class Batch:
             if len(negatives) < len(self.drawn) // 2 and word not in self.centers and word not in negatives:
                 negatives.append(word)
         together = zip(self.contexts, self.centers, strict=True)
-        return [Window(contexts, center, negatives, negative_weight) for contexts, center in together]
+        weight = negative_weight * (len(self.drawn) // 2) / max(len(negatives), 1)
+        return [Window(contexts, center, negatives, weight) for contexts, center in together]
 
 
 def batches_of(

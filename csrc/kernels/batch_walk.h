@@ -84,7 +84,8 @@ class BatchWeights {
   }
 
   // For outputs of which some are the same center, or missing. What is weighed with a later one is weighed with the
-  // first instead, and what is missing has no weight. Their rows become `nothing`, a row of zeros.
+  // first instead, and what is missing has no weight, which the other negatives share. Their rows become `nothing`, a
+  // row of zeros.
   template <class Element>
   void merge(const int32_t* ids, int64_t R, Element** rows, Element* nothing) const {
     for (int n = 0; n < N_; ++n) {
@@ -98,6 +99,13 @@ class BatchWeights {
         weight = 0;
       }
       rows[n] = nothing;
+    }
+    int found = N_;
+    while (found > windows_ && ids[found - 1] == kMissing) --found;
+    if (found == N_ || found == windows_) return;
+    const float more = static_cast<float>(N_ - windows_) / static_cast<float>(found - windows_);
+    for (int n = windows_; n < found; ++n) {
+      for (int64_t r = 0; r < R; ++r) at(n, r, R) *= more;
     }
   }
 

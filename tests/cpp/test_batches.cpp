@@ -1,0 +1,208 @@
+// Batches of windows that train together: the steps of every instruction set equal a scalar twin in float64.
+#include "kernels/pair_math.h"
+#include "step_case.h"
+
+namespace pyembed {
+namespace {
+
+constexpr float kWeight = 0.625f;
+
+// What a batch reads and changes, number by number.
+using Row = std::vector<double>;
+
+// The first `negative` of twice as many draws that are none of the centers and none before.
+std::vector<int32_t> negatives_of(const Draws& draws, uint64_t position, const std::vector<int32_t>& centers) {
+  Draws twice = draws;
+  twice.negative *= 2;
+  twice.sharing = kPerWindow;
+  std::vector<int32_t> drawn(static_cast<size_t>(twice.negative)), chosen;
+  negative_ids(twice, position, 0, drawn.data());
+  const auto holds = [](const std::vector<int32_t>& ids, int32_t id) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  };
+  for (const int32_t id : drawn) {
+    if (chosen.size() < static_cast<size_t>(draws.negative) && !holds(centers, id) && !holds(chosen, id)) {
+      chosen.push_back(id);
+    }
+  }
+  return chosen;
+}
+
+// Trains one window of a batch: reads `before`, and changes `tables`.
+LossSum train_window(const TokenBlock& block, const Draws& draws, const Model& model, int64_t center,
+                     const std::vector<int32_t>& negatives, double rate, const TablePair<double>& before,
+                     TablePair<double>& tables) {
+  const int64_t D = before.in.dimensions();
+  const uint64_t position = block.first_position + static_cast<uint64_t>(center);
+  const Span span = window_span(sentence_of(block, center), center, window_radius(draws, position));
+  const int64_t C = span.contexts();
+  if (C == 0) return {0, 0};
+  const double share = model.options.mean ? 1.0 / static_cast<double>(C) : 1.0;
+  const double gradient_share = model.cbow && model.options.mean && model.options.exact_gradient ? share : 1.0;
+  LossSum sum{0, model.cbow ? 1 : C};
+  for (int64_t input = 0; input < sum.pairs; ++input) {  // a context, or CBOW's hidden vector
+    const auto id = [&](int64_t c) { return block.ids[span.context(model.cbow ? c : input, center)]; };
+    const int64_t members = model.cbow ? C : 1;
+    Row vector(static_cast<size_t>(D), 0.0), gradient(static_cast<size_t>(D), 0.0);
+    for (int64_t c = 0; c < members; ++c) {
+      for (int64_t d = 0; d < D; ++d) vector[static_cast<size_t>(d)] += before.in.at(id(c), d);
+    }
+    for (double& number : vector) number *= model.cbow ? share : 1.0;
+    for (size_t n = 0; n <= negatives.size(); ++n) {
+      const int32_t output = n == 0 ? block.ids[center] : negatives[n - 1];
+      const double weight = n == 0 ? 1.0 : kWeight * draws.negative / static_cast<double>(negatives.size());
+      double score = 0;
+      for (int64_t d = 0; d < D; ++d) score += vector[static_cast<size_t>(d)] * before.out.at(output, d);
+      const auto [loss, error] = loss_and_error(score, n == 0);
+      sum.loss += weight * loss;
+      for (int64_t d = 0; d < D; ++d) {
+        gradient[static_cast<size_t>(d)] += weight * error * before.out.at(output, d);
+        tables.out.at(output, d) -= rate * weight * error * vector[static_cast<size_t>(d)];
+      }
+    }
+    for (int64_t c = 0; c < members; ++c) {
+      for (int64_t d = 0; d < D; ++d) {
+        tables.in.at(id(c), d) -= rate * gradient_share * gradient[static_cast<size_t>(d)];
+      }
+    }
+  }
+  return sum;
+}
+
+LossSum twin(const TokenBlock& block, const Draws& draws, const Model& model, TablePair<double>& tables,
+             const LearningRate& rate) {
+  const auto P = static_cast<uint64_t>(draws.sharing);
+  const auto batch_of = [&](int64_t center) { return (block.first_position + static_cast<uint64_t>(center)) / P; };
+  LossSum sum{0, 0};
+  for (int64_t first = block.center_begin, past; first < block.center_end; first = past) {
+    std::vector<int32_t> centers;
+    for (past = first; past < block.center_end && batch_of(past) == batch_of(first); ++past) {
+      centers.push_back(block.ids[past]);
+    }
+    const std::vector<int32_t> negatives = negatives_of(draws, P * batch_of(first), centers);
+    const TablePair<double> before = tables;
+    for (int64_t center = first; center < past; ++center) {
+      const double lr = learning_rate(block, rate, first);
+      const LossSum window = train_window(block, draws, model, center, negatives, lr, before, tables);
+      sum.loss += window.loss;
+      sum.pairs += window.pairs;
+    }
+  }
+  return sum;
+}
+
+template <class Element>
+LossSum step(const CpuBatchKernels& kernels, const TokenBlock& block, const Draws& draws, const Model& model,
+             const Tables<Element>& tables, const LearningRate& rate, int64_t begin, int64_t end) {
+  const size_t bytes = batch_scratch_bytes(draws, tables.dimensions);
+  const std::unique_ptr<void, void (*)(void*)> scratch(std::aligned_alloc(64, (bytes + 63) / 64 * 64), std::free);
+  std::fill_n(static_cast<unsigned char*>(scratch.get()), bytes, 0xFF);  // NaN, if read before it is written
+  if constexpr (std::is_same_v<Element, float>) {
+    return model.cbow ? kernels.cbow_step(block, draws, kWeight, model.options, tables, rate, begin, end, scratch.get())
+                      : kernels.skipgram_step(block, draws, kWeight, tables, rate, begin, end, scratch.get());
+  } else {
+    return model.cbow ? kernels.cbow_step_bfloat16(block, draws, kWeight, model.options, tables, rate, begin, end,
+                                                   scratch.get())
+                      : kernels.skipgram_step_bfloat16(block, draws, kWeight, tables, rate, begin, end, scratch.get());
+  }
+}
+
+struct Shape {
+  int64_t D;
+  int windows, negative, window;
+  uint32_t V;
+};
+
+// Distinct contexts must equal the twin; of contexts that repeat, which are updated one after the other, small steps
+// do.
+void test_steps_equal_the_twin(const Shape& shape, bool distinct) {
+  std::mt19937 random(static_cast<unsigned>(shape.D));
+  const Corpus corpus(distinct ? cycling_ids(400, shape.V) : random_ids(400, shape.V, random), random);
+  const std::vector<uint32_t> alias_table = random_alias_table(shape.V, random);
+  const Draws draws{alias_table.data(), shape.V, shape.window, shape.negative, shape.windows, 3, 1};
+  const TablePair<float> start = random_tables(shape.V, shape.D, 1.0f, random);
+  const LearningRate rate = distinct ? LearningRate{0.05, 0.02} : LearningRate{5e-5, 5e-5};
+  const TokenBlock block = corpus.block(3, 389);
+  for (const Model& model : all_models()) {
+    auto expected = TablePair<double>::copy(start, 0, 0);
+    const LossSum expected_sum = twin(block, draws, model, expected, rate);
+    for (const CpuKernels* kernels : cpu_variants()) {
+      for (const int64_t cut : {block.center_end, int64_t{200}}) {  // in one piece, and in two
+        auto tables = TablePair<float>::copy(start, 3, 5);
+        LossSum sum = step(kernels->batches, block, draws, model, tables.view(), rate, block.center_begin, cut);
+        const LossSum rest = step(kernels->batches, block, draws, model, tables.view(), rate, cut, block.center_end);
+        sum.loss += rest.loss;
+        CHECK(sum.pairs + rest.pairs == expected_sum.pairs);
+        CHECK(std::abs(sum.loss - expected_sum.loss) < 1e-5 * expected_sum.loss);
+        CHECK(largest_difference(tables, expected) < 2e-5);
+        tables.in.check_padding();
+        tables.out.check_padding();
+      }
+    }
+  }
+}
+
+void test_tables_of_bfloat16_stay_near_those_of_float32() {
+  constexpr uint32_t V = 120;
+  std::mt19937 random(5);
+  const Corpus corpus(cycling_ids(400, V), random);
+  const std::vector<uint32_t> alias_table = random_alias_table(V, random);
+  const Draws draws{alias_table.data(), V, 5, 8, 4, 3, 1};
+  const LearningRate rate{0.05, 0.02};
+  const TokenBlock block = corpus.block(3, 389);
+  for (const int64_t D : {1, 16, 33, 100}) {
+    const TablePair<float> start = random_tables(V, D, 1.0f, random);
+    for (const Model& model : all_models()) {
+      for (const CpuKernels* kernels : cpu_variants()) {
+        HalfTable in(start.in, 3), out(start.out, 5);
+        auto single = TablePair<float>::copy(start, 0, 0);
+        const Tables<BFloat16> half{in.elements.data(), out.elements.data(), D, in.stride, out.stride};
+        const LossSum sum = step(kernels->batches, block, draws, model, half, rate, 3, 389);
+        const LossSum expected = step(kernels->batches, block, draws, model, single.view(), rate, 3, 389);
+        CHECK(sum.pairs == expected.pairs);
+        CHECK(std::abs(sum.loss - expected.loss) < 0.02 * expected.loss);
+        double size = 0;
+        for (int64_t r = 0; r < V; ++r) {
+          for (int64_t d = 0; d < D; ++d) size += static_cast<double>(single.in.at(r, d) * single.in.at(r, d));
+        }
+        CHECK(in.distance(single.in) < 0.01 * size);
+        in.check_padding();
+        out.check_padding();
+      }
+    }
+  }
+}
+
+void test_blocks_without_a_pair_change_nothing() {
+  std::mt19937 random(6);
+  const std::vector<uint32_t> alias_table = random_alias_table(9, random);
+  const Draws draws{alias_table.data(), 9, 5, 8, 4, 3, 1};
+  const TablePair<float> start = random_tables(9, 20, 1.0f, random);
+  const BlocksWithoutAPair blocks(9, random);
+  for (const TokenBlock& block : blocks.all()) {
+    for (const CpuKernels* kernels : cpu_variants()) {
+      auto tables = TablePair<float>::copy(start, 0, 0);
+      const LossSum sum = step(kernels->batches, block, draws, {false, {}}, tables.view(), {0.1, 0.1},
+                               block.center_begin, block.center_end);
+      CHECK(sum.pairs == 0 && sum.loss == 0);
+      CHECK(largest_difference(tables, start) == 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pyembed
+
+int main() {
+  using pyembed::Shape;
+  for (const int64_t D : {1, 4, 16, 31, 100, 128}) pyembed::test_steps_equal_the_twin(Shape{D, 4, 8, 5, 120}, true);
+  for (const Shape& shape : {Shape{33, 1, 5, 5, 120}, Shape{20, 3, 5, 2, 90}, Shape{17, 7, 11, 12, 150},
+                             Shape{48, 16, 3, 3, 120}, Shape{9, 4, 8, 5, 60}}) {
+    pyembed::test_steps_equal_the_twin(shape, true);
+  }
+  // of so few words draws equal centers and one another, and there are fewer negatives than asked for
+  for (const uint32_t V : {5u, 10u, 40u}) pyembed::test_steps_equal_the_twin(Shape{24, 4, 8, 5, V}, false);
+  pyembed::test_tables_of_bfloat16_stay_near_those_of_float32();
+  pyembed::test_blocks_without_a_pair_change_nothing();
+  pyembed::print_variants("batches of windows");
+}
