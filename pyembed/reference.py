@@ -843,8 +843,8 @@ def path_windows(tree: HuffmanTree, block: TokenBlock, draws: Draws, begin: int,
 #                 outside of [center_begin, center_end) take no part, so that a batch at the edge of a block may be
 #                 smaller
 #     negatives   as many as Draws.negative says for all of the batch: of twice as many draws at position
-#                 P * (position // P), the first that equal none of the batch's centers and none before. If there are not
-#                 so many, which takes a small vocabulary, there are fewer, and each counts as much more
+#                 P * (position // P), the first that equal none of the batch's centers and none before. Where these are
+#                 not as many, which takes a small vocabulary, there are fewer, and each counts as much more
 #     window      its radius, its contexts and its center as ever; its outputs are its center, of weight 1, and the
 #                 batch's negatives, each of weight negative_weight, by which its loss and its gradient are multiplied.
 #                 N - 1 of them, each of weight K / (N - 1), count as K of weight 1

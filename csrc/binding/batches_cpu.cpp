@@ -8,8 +8,6 @@
 namespace pyembed {
 namespace {
 
-constexpr int64_t kMostWindows = 16;  // as batch_scratch.h
-
 // step, step_bfloat16: kernels of the two types of elements; options: what they take after the weight.
 template <class Step, class Bfloat16Step, class... Options>
 Tensor train(const CpuWindows& arguments, const Tensor& in_vectors, const Tensor& out_vectors, double negative_weight,

@@ -4,7 +4,6 @@
 
 namespace pyembed::PE_ISA {
 
-constexpr int kMostWindows = 16;   // in a batch
 constexpr int kTabledWindows = 6;  // of at most so many windows, the weights of every pattern stand in a table
 
 // What batches need that single windows do not. R: rows on the side of the contexts, at most 2W + P.
@@ -47,7 +46,7 @@ inline BatchScratch carve_batch(const Draws& draws, int64_t dimensions, void* me
   scratch.weights = floats(outputs * R + 2 * kWidest);
   scratch.pattern_rows = floats(patterns * BatchScratch::pattern_stride(outputs));
   scratch.patterns = static_cast<int32_t*>(take((R + kWidest) * 4));
-  scratch.quads = floats(R * outputs * 4 + 3 * kWidest);
+  scratch.quads = floats(R * outputs * 4 + 4 * kWidest);
   scratch.zeros = floats(columns);
   scratch.coming = pointers(P + outputs);
   scratch.hidden = floats(P * columns);

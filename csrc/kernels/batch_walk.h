@@ -222,7 +222,7 @@ class BatchWalk {
 
   // In bit p of patterns[c], whether context c is one of window p.
   PE_INLINE const int32_t* patterns(const BatchRows<Element>& batch) const {
-    Int lane;
+    Int lane{};
     for (int i = 0; i < kWidth; ++i) lane[i] = i;
     for (int64_t c = 0; c < batch.C; c += kWidth) {
       const Int token = lane + static_cast<int32_t>(c);

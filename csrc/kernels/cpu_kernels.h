@@ -19,6 +19,8 @@ struct CpuRowKernels {
   RowKernels<BFloat16> bfloat16_rows;
 };
 
+constexpr int kMostWindows = 16;  // that train together
+
 // Those that train batches of windows together, the windows of draws.sharing successive positions; draws.negative
 // counts the negatives of a batch, each of this weight. Otherwise as CpuKernels' steps. A piece [begin, end) has the
 // batches whose first center lies in it. scratch: batch_scratch_bytes().

@@ -58,7 +58,7 @@ PE_INLINE void round_row(const float* staged, const uint32_t* noise, int64_t D, 
 
 // Fills noise with uniform numbers below 2^16, at least `count` and whole registers: two of each hashed counter.
 PE_INLINE void draw_noise(uint32_t key, int64_t count, uint32_t* noise) {
-  Bits counter;
+  Bits counter{};
   for (int lane = 0; lane < kWidth; ++lane) counter[lane] = key + static_cast<uint32_t>(lane) * 0x9E3779B9u;
   for (int64_t d = 0; d < count; d += 2 * kWidth) {
     Bits hash = counter;
