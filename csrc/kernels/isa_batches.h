@@ -15,6 +15,7 @@
 #include "kernels/columns.h"
 #include "kernels/scores.h"
 #include "kernels/skipgram_simd.h"
+#include "kernels/batch_weights.h"
 #include "kernels/batch_walk.h"
 #include "kernels/batch_steps.h"
 
