@@ -15,6 +15,7 @@ Model = Literal["skipgram", "cbow"]
 Backend = Literal["auto", "native", "torch"]
 CbowGradient = Literal["word2vec", "exact"]
 TableDtype = Literal["float32", "bfloat16"]
+Products = Literal["float32", "bfloat16"]
 WriteBack = Literal["add", "store"]
 NegativesFrom = Literal["pair", "window", "pool", "batch"]
 Tokenizer = Literal["whitespace", "words"]
@@ -118,11 +119,17 @@ class TrainConfig:
     """Who shares negatives: every `pair` has its own, as word2vec; all pairs of a `window`; a `pool` of windows; or a
     `batch` of windows, which also train together, in one step. A window is one pair of CBOW. None: `batch` on the CPU,
     `window` on a GPU, whose kernels train a window at a time."""
-    pool: int = 4
-    """Neighbouring windows that share negatives, 2 to 64, or to 16 of a `batch`. Others do not read it."""
+    pool: int | None = None
+    """Neighbouring windows that share negatives, 2 to 64, or to 16 of a `batch`. Others do not read it. None: 4, or 6
+    where products are bfloat16."""
     pool_negatives: int | None = None
-    """Negatives drawn for a `batch`, 1 to 1,000, each of which counts negative / pool_negatives. None: 8/5 of
-    `negative`, rounded up."""
+    """Negatives drawn for a `batch`, 1 to 1,000, each of which counts negative / pool_negatives. None: (pool + 4) / 5
+    of `negative`, rounded up."""
+    products: Products | None = None
+    """What skip-gram's batches on the CPU are multiplied as. `bfloat16`: factors may be rounded to it, where the
+    processor has units for that (AMX); sums and tables are not. None: `bfloat16` where these units are, batches fit
+    them (at most 16 contexts and 16 outputs), and there are 1,000 words or more; else `float32`. Others do not read
+    it."""
     ns_exponent: float = 0.75
     """Negatives are drawn in proportion to count ** ns_exponent. Any finite number; word2vec's default."""
     sample: float = 1e-3
@@ -163,9 +170,12 @@ class TrainConfig:
         _require(isinstance(self.device, str), "device", "the name of a torch device", self.device)
         if self.negatives_from is not None:
             _require_choice("negatives_from", self.negatives_from, NegativesFrom)
-        _require_int("pool", self.pool, 2, MOST_TOGETHER if self.negatives_shared_by == "batch" else 64)
+        if self.pool is not None:
+            _require_int("pool", self.pool, 2, MOST_TOGETHER if self.negatives_shared_by == "batch" else 64)
         if self.pool_negatives is not None:
             _require_int("pool_negatives", self.pool_negatives, 1, 1_000)
+        if self.products is not None:
+            _require_choice("products", self.products, Products)
         _require(_is_number(self.ns_exponent), "ns_exponent", "a finite number", self.ns_exponent)
         _require(_is_number(self.sample) and 0 <= self.sample <= 1, "sample", "a number from 0 to 1", self.sample)
         _require_int("epochs", self.epochs, 1, 2**32 - 1)
@@ -201,9 +211,15 @@ class TrainConfig:
         return self.negatives_from
 
     @property
+    def windows_shared(self) -> int:
+        """pool, or its default where it is None."""
+        return self.pool or (6 if self.trains_batches and self.products == "bfloat16" else 4)
+
+    @property
     def sharing(self) -> int:
         """Who shares negatives, and the pool, as one number, the `sharing` of reference.py section 3.1."""
-        return {"pair": 0, "window": 1, "pool": self.pool, "batch": self.pool}[self.negatives_shared_by]
+        windows = self.windows_shared
+        return {"pair": 0, "window": 1, "pool": windows, "batch": windows}[self.negatives_shared_by]
 
     @property
     def trains_batches(self) -> bool:
@@ -215,7 +231,8 @@ class TrainConfig:
         """At a time: `negative`, or as many as are drawn for a batch."""
         if not self.trains_batches:
             return self.negative
-        return min(-(-8 * self.negative // 5), 1_000) if self.pool_negatives is None else self.pool_negatives
+        default = -(-(self.windows_shared + 4) * self.negative // 5)
+        return min(default, 1_000) if self.pool_negatives is None else self.pool_negatives
 
     @property
     def negative_weight(self) -> float:

@@ -84,7 +84,7 @@ def test_the_compiled_op_itself_refuses_float64() -> None:
     block, draws = random_block(9), batch_draws(9)
     stream = (block.ids, block.sentence_starts, draws.alias_table, 0, 0, len(block.ids), 5, 8, 4, 1, 0, True)
     with pytest.raises(RuntimeError, match=r"expected float32 or bfloat16; the PyTorch kernel trains float64"):
-        torch.ops.pyembed.skipgram_batch_step_(*random_tables(9, 4), *stream, 0.625, *LR, 1)
+        torch.ops.pyembed.skipgram_batch_step_(*random_tables(9, 4), *stream, 0.625, False, *LR, 1)
 
 
 @pytest.mark.parametrize("name", ["skipgram_batch_step_", "cbow_batch_step_"])

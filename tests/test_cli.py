@@ -269,6 +269,8 @@ def test_options_of_negatives_and_tables_reach_the_trainer(capsys, corpus, tmp_p
         "7",
         "--pool-negatives",
         "9",
+        "--products",
+        "bfloat16",
         "--table-dtype",
         "bfloat16",
         "--json",
@@ -276,8 +278,9 @@ def test_options_of_negatives_and_tables_reach_the_trainer(capsys, corpus, tmp_p
     code, out, _ = run(capsys, "train", corpus, "-o", tmp_path / "out.bin", *SMALL, *options)
     assert code == 0
     report = json.loads(out)
-    given = [report["training"][name] for name in ("negatives_from", "pool", "pool_negatives", "table_dtype")]
-    assert given == ["batch", 7, 9, "bfloat16"]
+    names = ("negatives_from", "pool", "pool_negatives", "products", "table_dtype")
+    given = [report["training"][name] for name in names]
+    assert given == ["batch", 7, 9, "bfloat16", "bfloat16"]
     assert report["table_bytes"] == 2 * report["vocabulary"] * 32  # 8 dimensions, padded to 16 of 2 bytes
 
 

@@ -22,6 +22,7 @@ BAD_TRAINING: dict[str, list[Any]] = {
     "negatives_from": ["block", 1],
     "pool_negatives": [0, 1001, 2.5],
     "pool": [1, 17, 65, 4.0],
+    "products": ["float16", 1],
     "ns_exponent": [NAN, INFINITY, "0.75", None],
     "sample": [-1e-9, 1.1, NAN, "1e-3"],
     "epochs": [0, -1, 2**32, 1.0],
@@ -105,6 +106,12 @@ def test_who_shares_negatives_follows_the_device_unless_it_is_given(device: str,
     assert TrainConfig(device=device).negatives_shared_by == shared_by
     assert TrainConfig(device=device).trains_batches == (shared_by == "batch")
     assert TrainConfig(device=device, negatives_from="pool").negatives_shared_by == "pool"
+
+
+@pytest.mark.parametrize(("pool", "drawn"), [(None, 8), (2, 6), (4, 8), (6, 10), (16, 20)])
+def test_larger_batches_draw_more_negatives(pool: int | None, drawn: int) -> None:
+    assert TrainConfig(pool=pool).negatives_drawn == drawn
+    assert TrainConfig(pool=pool).negative_weight == 5 / drawn
 
 
 @pytest.mark.parametrize(("negative", "drawn"), [(1, 2), (5, 8), (10, 16), (999, 1_000)])

@@ -56,7 +56,7 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
         "cbow_step_": (*tables, *stream, True, False, *lr),
         "cbow_loss": (*leaves, *stream, True),
         "cbow_loss_backward": (grad, *tables, *stream, True),
-        "skipgram_batch_step_": (*single.copy(), *stream, 0.5, *lr[:3]),
+        "skipgram_batch_step_": (*single.copy(), *stream, 0.5, True, *lr[:3]),
         "cbow_batch_step_": (*single.copy(), *stream, 0.5, True, False, *lr[:3]),
         "skipgram_hs_step_": (*nodes, *paths, *lr[:3]),
         "cbow_hs_step_": (*nodes, *paths, True, False, *lr[:3]),
@@ -75,11 +75,12 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
             *(*bags, 0.1, 0.9, 0.99, 1e-8, -0.01, 3, 1),
         ),
         "simd_name": (torch.empty(0),),
+        "has_bfloat16_products": (torch.empty(0), 5, 10, 6),
     }
 
 
-# The length of its result depends on the machine and is no function of its arguments.
-COMPILABLE = sorted(SCHEMAS.keys() - {"simd_name"})
+# What these return depends on the machine and is no function of their arguments.
+COMPILABLE = sorted(SCHEMAS.keys() - {"simd_name", "has_bfloat16_products"})
 
 
 @pytest.mark.parametrize("name", COMPILABLE)
@@ -137,6 +138,7 @@ def test_functions_take_the_arguments_of_their_op(name: str) -> None:
         "block": [field.name for field in fields(TokenBlock)],
         "draws": [field.name for field in fields(Draws) if field.name not in {"together", *for_batches}],
         "given": RowGradients._fields,
+        "products": ["bfloat16_products"],
     }
     taken = [
         field

@@ -251,6 +251,12 @@ def test_pool_negatives_are_drawn_for_a_batch_and_count_as_negative() -> None:
     assert same_bits(trained(), trained(pool_negatives=8))
 
 
+def test_products_of_bfloat16_train_six_windows_together() -> None:
+    rounded = trained(products="bfloat16")
+    assert same_bits(rounded, trained(products="bfloat16", pool=6, pool_negatives=10))
+    assert not same_bits(rounded, trained(products="float32"))
+
+
 # --- machine ----------------------------------------------------------------------------------------------------------
 
 

@@ -38,13 +38,16 @@ Tensor train(const CpuWindows& arguments, const Tensor& in_vectors, const Tensor
 Tensor skipgram_batch_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts,
                             Tensor alias_table, int64_t first_position, int64_t center_begin, int64_t center_end,
                             int64_t window, int64_t negative, int64_t sharing, int64_t seed, int64_t epoch,
-                            bool shrink_windows, double negative_weight, double lr_begin, double lr_end,
-                            int64_t threads) {
+                            bool shrink_windows, double negative_weight, bool bfloat16_products, double lr_begin,
+                            double lr_end, int64_t threads) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
                              negative, sharing, seed, epoch, shrink_windows);
-  const CpuBatchKernels& kernels = best_cpu_kernels().batches;
-  return train(arguments, in_vectors, out_vectors, negative_weight, {lr_begin, lr_end}, threads, kernels.skipgram_step,
-               kernels.skipgram_step_bfloat16);
+  const auto train_by = [&](const auto& kernels) {
+    return train(arguments, in_vectors, out_vectors, negative_weight, {lr_begin, lr_end}, threads,
+                 kernels.skipgram_step, kernels.skipgram_step_bfloat16);
+  };
+  const CpuTileKernels* const tiles = bfloat16_products && fits_tiles(arguments.draws) ? amx_kernels() : nullptr;
+  return tiles ? train_by(*tiles) : train_by(best_cpu_kernels().batches);
 }
 
 Tensor cbow_batch_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
@@ -59,10 +62,22 @@ Tensor cbow_batch_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tenso
                kernels.cbow_step_bfloat16, CbowOptions{mean, exact_gradient});
 }
 
+// Of such batches, whether the processor has products of bfloat16 for them.
+Tensor has_bfloat16_products(Tensor, int64_t window, int64_t negative, int64_t sharing) {
+  Draws draws{};
+  draws.window = static_cast<int>(window);
+  draws.negative = static_cast<int>(negative);
+  draws.sharing = static_cast<int>(sharing);
+  Tensor result = torch::stable::empty({1}, ScalarType::Bool);
+  *result.mutable_data_ptr<bool>() = fits_tiles(draws) && amx_kernels();
+  return result;
+}
+
 }  // namespace
 
 STABLE_TORCH_LIBRARY_IMPL(pyembed, CPU, library) {
   library.impl("skipgram_batch_step_", TORCH_BOX(&skipgram_batch_step_));
+  library.impl("has_bfloat16_products", TORCH_BOX(&has_bfloat16_products));
   library.impl("cbow_batch_step_", TORCH_BOX(&cbow_batch_step_));
 }
 

@@ -74,12 +74,12 @@ class BatchWeights {
       row[p] = static_cast<float>(pattern >> p & 1);
       count += pattern >> p & 1;
     }
-    for (int n = windows_; n < stride_; ++n) row[n] = -negative_weight_ * static_cast<float>(count);
+    for (int n = windows_; n < stride_; ++n) row[n] = n < N_ ? -negative_weight_ * static_cast<float>(count) : 0;
   }
 
   float& at(int n, int64_t r, int64_t R) const {
     if constexpr (!std::is_same_v<Count, int>) return weights_[r * N_ + n];
-    const int first = n / kGroup * kGroup, width = N_ - first < kGroup ? N_ - first : kGroup;
+    const int first = n / kGroupOutputs * kGroupOutputs, width = group_width(N_ - first);
     return weights_[first * R + r * width + n - first];
   }
 

@@ -39,6 +39,19 @@ struct CpuBatchKernels {
                                 int64_t begin, int64_t end, void* scratch);
 };
 
+// The same by products of bfloat16 matrices, for batches that fit the tiles: of at most kTileRows outputs, and as many
+// contexts.
+struct CpuTileKernels {
+  decltype(CpuBatchKernels::skipgram_step) skipgram_step;
+  decltype(CpuBatchKernels::skipgram_step_bfloat16) skipgram_step_bfloat16;
+};
+
+constexpr int kTileRows = 16;
+
+inline bool fits_tiles(const Draws& draws) {
+  return draws.sharing + draws.negative <= kTileRows && 2 * draws.window + draws.sharing <= kTileRows;
+}
+
 struct CpuKernels {
   const char* name;  // "avx512", "avx2", "neon" or "plain"
 
@@ -87,6 +100,9 @@ const CpuKernels* avx512_kernels();
 const CpuKernels* avx2_kernels();
 const CpuKernels* neon_kernels();
 const CpuKernels* plain_kernels();  // never null
+
+// Null where this build or this processor lacks AMX, or the system does not lend it.
+const CpuTileKernels* amx_kernels();
 
 // The fastest that this processor runs.
 const CpuKernels& best_cpu_kernels();

@@ -17,6 +17,7 @@
 #include "kernels/skipgram_simd.h"
 #include "kernels/batch_weights.h"
 #include "kernels/batch_walk.h"
+#include "kernels/batch_vectors.h"
 #include "kernels/batch_steps.h"
 
 namespace pyembed::PE_ISA {

@@ -43,6 +43,10 @@ PE_INLINE void score_group(float* const* in_rows, float* const* out_rows, int64_
   store_step_sizes<B * G, G>(scores, labels, rate, errors, loss);
 }
 
+// Outputs of a group, of which `left` are left.
+constexpr int kGroupOutputs = kGroup;
+PE_INLINE int group_width(int left) { return left < kGroup ? left : kGroup; }
+
 // Calls f(constant G, first output) for each group of a window of any number of outputs.
 template <class F>
 PE_INLINE void for_each_group(int N, const F& f) {

@@ -54,6 +54,7 @@ def _installation() -> dict[str, Any]:
         "compiled_kernels": status.native,
         "why_not": status.reason,
         "simd": status.simd,
+        "bfloat16_products": status.bfloat16_products,
         "cuda_kernels": status.cuda_kernels,
         "threads": usable_cores(),
         "cuda_devices": _cuda_devices() if status.cuda else [],

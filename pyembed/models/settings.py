@@ -14,6 +14,7 @@ from pyembed.config import (
     CorpusConfig,
     EncodingErrors,
     NegativesFrom,
+    Products,
     TableDtype,
     Tokenizer,
     TrainConfig,
@@ -73,8 +74,9 @@ class Settings:
     tokenizer: Tokenizer
     encoding_errors: EncodingErrors
     negatives_from: NegativesFrom | None
-    pool: int
+    pool: int | None
     pool_negatives: int | None
+    products: Products | None
     cbow_gradient: CbowGradient
     backend: Backend
     device: str
@@ -111,6 +113,7 @@ _ALIKE = (
     "negatives_from",
     "pool",
     "pool_negatives",
+    "products",
     "cbow_gradient",
     "backend",
     "device",

@@ -13,6 +13,7 @@ from pyembed.corpus import Corpus
 from pyembed.models.callbacks import call
 from pyembed.models.settings import training_config
 from pyembed.models.state import ModelState
+from pyembed.training.draws import rounds_products
 from pyembed.training.loop import TrainingLoop
 from pyembed.training.progress import TrainingProgress
 from pyembed.training.report import TrainingReport
@@ -75,7 +76,7 @@ class TrainingRun:
         call(self._callbacks, "on_epoch_begin", model)
         # a callback may have changed these, in on_train_begin too
         model.take_vectors()
-        self._loop.config = replace(self._config, alpha=model.alpha, min_alpha=model.min_alpha)
+        self._loop.config = replace(self._loop.config, alpha=model.alpha, min_alpha=model.min_alpha)
 
     def epoch_ended(self, _epoch: int) -> None:
         self._update()
@@ -97,6 +98,7 @@ class TrainingRun:
         seen = sum(epoch.words_per_second * epoch.seconds for epoch in loop.epochs)
         native = all(ops.is_native(name, config.backend, config.device) for name in step_ops(config))
         on_cpu = torch.device(config.device).type == "cpu"
+        simd = "amx" if rounds_products(loop.config) else status.simd
         return TrainingReport(
             stages=self._stages,
             raw_tokens=read.raw_tokens,
@@ -108,7 +110,7 @@ class TrainingRun:
             raw_words_per_second=seen * (read.raw_tokens / max(read.kept_tokens, 1)) / seconds,
             trained_words_per_second=trained / seconds,
             backend="native" if native else "torch",
-            simd="none" if not native else status.simd if on_cpu else "cuda",
+            simd="none" if not native else simd if on_cpu else "cuda",
             device=config.device,
             threads=config.thread_count,
             table_bytes=loop.tables.nbytes,

@@ -15,6 +15,7 @@ from pyembed.config import (
     CorpusConfig,
     EncodingErrors,
     NegativesFrom,
+    Products,
     TableDtype,
     Tokenizer,
     TrainConfig,
@@ -71,8 +72,9 @@ class Word2Vec(TrainableModel):
         tokenizer: Tokenizer = "whitespace",
         encoding_errors: EncodingErrors = "strict",
         negatives_from: NegativesFrom | None = None,
-        pool: int = 4,
+        pool: int | None = None,
         pool_negatives: int | None = None,
+        products: Products | None = None,
         cbow_gradient: CbowGradient = "word2vec",
         backend: Backend = "auto",
         device: str = "cpu",
@@ -109,7 +111,7 @@ class Word2Vec(TrainableModel):
             comment: words of your own, kept with the model.
             shrink_windows: draw each window's size from 1 to `window`; False: all are of size `window`.
             lowercase, tokenizer, encoding_errors: as CorpusConfig has them.
-            negatives_from, pool, pool_negatives, cbow_gradient, backend, device, table_dtype, write_back: as
+            negatives_from, pool, pool_negatives, products, cbow_gradient, backend, device, table_dtype, write_back: as
                 TrainConfig has them.
 
         Raises:

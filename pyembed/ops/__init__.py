@@ -7,7 +7,7 @@ kernels in front. Which one runs is the dispatcher's business, and no other room
 from __future__ import annotations
 
 from pyembed.ops import registration  # noqa: F401  # before anything looks an op up
-from pyembed.ops.batch_calls import cbow_batch_step_, skipgram_batch_step_
+from pyembed.ops.batch_calls import cbow_batch_step_, has_bfloat16_products, skipgram_batch_step_
 from pyembed.ops.calls import cbow_loss, cbow_step_, draw_windows, keep_tokens, skipgram_loss, skipgram_step_
 from pyembed.ops.fused import deliver, deliver_when_run, new_address
 from pyembed.ops.machine import MachineError, Status, is_native, kernel, require_machine, status
@@ -33,6 +33,7 @@ __all__ = [
     "deliver_when_run",
     "draw_negatives",
     "draw_windows",
+    "has_bfloat16_products",
     "is_native",
     "keep_tokens",
     "kernel",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from pyembed.config import Backend
+from pyembed.config import Backend, Products
 from pyembed.ops.calls import float32_kernel, require_no_grad, stream_arguments, threads_at_once
+from pyembed.ops.machine import kernel
 from pyembed.reference import Draws, TokenBlock
 
 
@@ -25,6 +27,7 @@ def skipgram_batch_step_(
     lr_begin: float,
     lr_end: float,
     *,
+    products: Products = "float32",
     threads: int = 1,
     backend: Backend = "auto",
 ) -> Tensor:
@@ -35,6 +38,8 @@ def skipgram_batch_step_(
 
     Args:
         draws: `together` is True, and `negative` the number of negatives that are drawn for a batch of windows.
+        products: `bfloat16` allows a kernel to round the factors of a batch's products to it; which does where
+            has_bfloat16_products() says so. Their sums are float32, and so are the rows that they are added to.
         threads: as ops.skipgram_step_ has it on the CPU; one thread repeats bit for bit.
 
     Returns:
@@ -47,8 +52,17 @@ def skipgram_batch_step_(
     require_no_grad(in_vectors, out_vectors)
     op = float32_kernel("skipgram_batch_step_", backend, in_vectors)
     rate = (lr_begin, lr_end, threads_at_once(threads, in_vectors.device))
-    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), *rate)
+    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), products == "bfloat16", *rate)
     return total
+
+
+def has_bfloat16_products(window: int, negative: int, sharing: int, backend: Backend = "auto") -> bool:
+    """Whether skip-gram's batches on the CPU are multiplied as matrices of bfloat16 where they may be: the processor
+    has units for that (AMX), and the batches fit them, which have at most 16 contexts (2 * window + sharing) and at
+    most 16 outputs (sharing + negative).
+    """
+    op = kernel("has_bfloat16_products", backend)
+    return bool(op(torch.empty(0), window, negative, sharing).item())
 
 
 def cbow_batch_step_(

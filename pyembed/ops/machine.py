@@ -29,6 +29,8 @@ class Status:
     """Why not, where they are not."""
     simd: str
     """Instruction set of the compiled kernels: avx512, avx2, neon, plain, or none."""
+    bfloat16_products: bool
+    """Whether the processor multiplies matrices of bfloat16 (AMX), and the compiled kernels use it."""
     cuda: bool
     """Whether torch sees a CUDA device."""
     cuda_kernels: bool
@@ -43,6 +45,7 @@ def status() -> Status:
         native=LOAD_ERROR is None,
         reason=LOAD_ERROR,
         simd=bytes(name.tolist()).decode(),
+        bfloat16_products=bool(torch.ops.pyembed.has_bfloat16_products(torch.empty(0), 1, 1, 1).item()),
         cuda=torch.cuda.is_available(),
         cuda_kernels=is_native("skipgram_step_", device="cuda"),
     )

@@ -43,7 +43,8 @@ SCHEMAS = {
     "cbow_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, bool mean, bool exact_gradient, {_RATE}) -> Tensor",
     "cbow_loss": f"({_TABLES}, {_STREAM}, bool mean) -> Tensor",
     "cbow_loss_backward": f"(Tensor grad, {_TABLES}, {_STREAM}, bool mean) -> (Tensor, Tensor)",
-    "skipgram_batch_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, float negative_weight, {_PLAIN_RATE}) -> Tensor",
+    "skipgram_batch_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, float negative_weight, bool bfloat16_products,"
+    f" {_PLAIN_RATE}) -> Tensor",
     "cbow_batch_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, float negative_weight, bool mean, bool exact_gradient,"
     f" {_PLAIN_RATE}) -> Tensor",
     "skipgram_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, {_PLAIN_RATE}) -> Tensor",
@@ -65,10 +66,11 @@ SCHEMAS = {
     f" Tensor(e!) last_log_decay, {_GIVEN}, float lr, float beta1, float beta2, float eps, float log_decay, {_STEP})"
     " -> ()",
     "simd_name": "(Tensor like) -> Tensor",
+    "has_bfloat16_products": "(Tensor like, int window, int negative, int sharing) -> Tensor",
 }
 
-ASKED_ABOUT = "simd_name"
-"""The op whose PyTorch kernel is no fallback: it tells that it is in use."""
+ASKED_ABOUT = ("simd_name", "has_bfloat16_products")
+"""Ops whose PyTorch kernels are no fallbacks: they tell that they are in use."""
 
 _REMEDY = {"cpu": "with a C++ compiler at hand", "cuda": "with PYEMBED_BUILD_CUDA=1 and nvcc at hand"}
 
@@ -91,7 +93,7 @@ def _default(name: str) -> Callable[..., Any]:
     @wraps(kernel)
     def telling_kernel(*arguments: Any) -> Any:
         device = arguments[0].device.type
-        if device != "cpu" or (LOAD_ERROR is not None and name != ASKED_ABOUT):
+        if device != "cpu" or (LOAD_ERROR is not None and name not in ASKED_ABOUT):
             warn_of_fallback(device)
         return kernel(*arguments)
 

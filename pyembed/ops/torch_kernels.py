@@ -198,7 +198,8 @@ def cbow_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
 
 
 def skipgram_batch_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
-    *stream, lr_begin, lr_end, _threads = rest  # see one_thread
+    # Products may be rounded, and are not here; of threads, see one_thread.
+    *stream, _bfloat16_products, lr_begin, lr_end, _threads = rest
     return _step(reference.skipgram_gradient, (in_vectors, out_vectors), _batch_stream(*stream), (lr_begin, lr_end))
 
 
@@ -236,6 +237,10 @@ def simd_name(like: Tensor) -> Tensor:
     return torch.tensor(list(b"none"), dtype=torch.uint8, device=like.device)
 
 
+def has_bfloat16_products(like: Tensor, *_shape: int) -> Tensor:
+    return torch.zeros(1, dtype=torch.bool, device=like.device)
+
+
 KERNELS: dict[str, Callable[..., Any]] = {
     kernel.__name__: kernel
     for kernel in (
@@ -262,6 +267,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
         update_rows_rowwise_adagrad_,
         update_rows_adamw_,
         simd_name,
+        has_bfloat16_products,
     )
 }
 """By the name of the op."""

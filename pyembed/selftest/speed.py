@@ -62,7 +62,7 @@ def speeds(device: str) -> Iterator[Speed]:
 
 
 def describe(config: TrainConfig) -> str:
-    negatives = {"pool": f"pool of {config.pool}"}.get(config.negatives_shared_by, config.negatives_shared_by)
+    negatives = {"pool": f"pool of {config.windows_shared}"}.get(config.negatives_shared_by, config.negatives_shared_by)
     return (
         f"{config.model} D={config.vector_size} {config.table_dtype} window={config.window} K={config.negative} "
         f"per {negatives}, {config.write_back}"

@@ -18,7 +18,7 @@ from pyembed.corpus.token_ids import TokenIds
 from pyembed.corpus.vocabulary import Vocabulary
 from pyembed.training.blocks import BlockSource, CorpusBlock, HostBlocks
 from pyembed.training.device_blocks import DeviceBlocks
-from pyembed.training.draws import draws_of
+from pyembed.training.draws import draws_of, with_products
 from pyembed.training.locks import RowLocks
 from pyembed.training.progress import TrainingProgress
 from pyembed.training.report import EpochReport
@@ -81,6 +81,7 @@ class TrainingLoop:
         first_epoch: int = 0,
         locks: NDArray[np.float32] | None = None,
     ) -> None:
+        config = with_products(config, len(vocabulary))
         self.tables = tables
         self.token_ids = token_ids
         self.config = config

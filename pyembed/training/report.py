@@ -41,6 +41,7 @@ class TrainingReport:
     """trained_tokens per second of training."""
     backend: str = ""
     simd: str = ""
+    """Instruction set of the kernels that trained: that of ops.status(), or amx where it multiplied; cuda; or none."""
     device: str = ""
     threads: int = 0
     table_bytes: int = 0

@@ -173,6 +173,57 @@ void test_tables_of_bfloat16_stay_near_those_of_float32() {
   }
 }
 
+// Of a table, how far it is from another, as a part of how far that one is from the start.
+double part_off(const PaddedTable<float>& found, const PaddedTable<double>& expected, const PaddedTable<float>& start) {
+  double off = 0, moved = 0;
+  for (int64_t r = 0; r < start.rows(); ++r) {
+    for (int64_t d = 0; d < start.dimensions(); ++d) {
+      const double right = expected.at(r, d);
+      off += (static_cast<double>(found.at(r, d)) - right) * (static_cast<double>(found.at(r, d)) - right);
+      moved += (static_cast<double>(start.at(r, d)) - right) * (static_cast<double>(start.at(r, d)) - right);
+    }
+  }
+  return std::sqrt(off / moved);
+}
+
+// Rounding to bfloat16 is all that products of matrices change.
+void test_products_of_bfloat16_differ_by_rounding(const Shape& shape) {
+  const CpuTileKernels* const kernels = amx_kernels();
+  if (!kernels) return;
+  std::mt19937 random(static_cast<unsigned>(shape.D));
+  const Corpus corpus(cycling_ids(400, shape.V), random);
+  const std::vector<uint32_t> alias_table = random_alias_table(shape.V, random);
+  const Draws draws{alias_table.data(), shape.V, shape.window, shape.negative, shape.windows, 3, 1};
+  CHECK(fits_tiles(draws));
+  const TablePair<float> start = random_tables(shape.V, shape.D, 1.0f, random);
+  const LearningRate rate{0.05, 0.02};
+  const TokenBlock block = corpus.block(3, 389);
+  auto expected = TablePair<double>::copy(start, 0, 0);
+  const LossSum expected_sum = twin(block, draws, {false, {}}, expected, rate);
+  auto tables = TablePair<float>::copy(start, 3, 5);
+  const CpuBatchKernels steps{kernels->skipgram_step, kernels->skipgram_step_bfloat16, nullptr, nullptr};
+  const LossSum sum = step(steps, block, draws, {false, {}}, tables.view(), rate, 3, 389);
+  CHECK(sum.pairs == expected_sum.pairs);
+  CHECK(std::abs(sum.loss - expected_sum.loss) < 1e-3 * expected_sum.loss);
+  CHECK(part_off(tables.in, expected.in, start.in) < 0.006);
+  CHECK(part_off(tables.out, expected.out, start.out) < 0.006);
+  tables.in.check_padding();
+  tables.out.check_padding();
+
+  HalfTable in(start.in, 3), out(start.out, 5);
+  auto single = TablePair<float>::copy(start, 0, 0);
+  step(steps, block, draws, {false, {}}, single.view(), rate, 3, 389);
+  const Tables<BFloat16> half{in.elements.data(), out.elements.data(), shape.D, in.stride, out.stride};
+  CHECK(step(steps, block, draws, {false, {}}, half, rate, 3, 389).pairs == sum.pairs);
+  double size = 0;
+  for (int64_t r = 0; r < shape.V; ++r) {
+    for (int64_t d = 0; d < shape.D; ++d) size += static_cast<double>(single.in.at(r, d) * single.in.at(r, d));
+  }
+  CHECK(in.distance(single.in) < 0.01 * size);
+  in.check_padding();
+  out.check_padding();
+}
+
 void test_blocks_without_a_pair_change_nothing() {
   std::mt19937 random(6);
   const std::vector<uint32_t> alias_table = random_alias_table(9, random);
@@ -202,7 +253,14 @@ int main() {
   }
   // of so few words draws equal centers and one another, and there are fewer negatives than asked for
   for (const uint32_t V : {5u, 10u, 40u}) pyembed::test_steps_equal_the_twin(Shape{24, 4, 8, 5, V}, false);
+  for (const int64_t D : {1, 15, 16, 17, 31, 32, 33, 48, 100, 128}) {
+    pyembed::test_products_of_bfloat16_differ_by_rounding(Shape{D, 6, 10, 5, 120});
+  }
+  for (const Shape& shape : {Shape{33, 1, 5, 7, 120}, Shape{20, 14, 2, 1, 90}, Shape{47, 4, 8, 5, 150}}) {
+    pyembed::test_products_of_bfloat16_differ_by_rounding(shape);
+  }
   pyembed::test_tables_of_bfloat16_stay_near_those_of_float32();
   pyembed::test_blocks_without_a_pair_change_nothing();
   pyembed::print_variants("batches of windows");
+  std::printf("products of bfloat16: %s\n", pyembed::amx_kernels() ? "all promises hold for amx" : "not run, no AMX");
 }
