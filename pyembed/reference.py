@@ -1,7 +1,8 @@
 """The algorithm, runnable: every random decision and every formula, in plain PyTorch, written to be read.
 
 Fast kernels cite the section they implement. They may differ in the order of summation and, with several threads, in
-the order of updates (Hogwild races); they may not differ in a random draw.
+the order of updates (Hogwild races, and rows of which each thread trains a copy for a while); they may not differ in a
+random draw.
 
 Letters and names, the same in every file of the project:
 

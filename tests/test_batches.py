@@ -219,6 +219,19 @@ def test_two_threads_learn_what_one_learns(model: Model, dtype: torch.dtype, com
 
 
 @each_model
+@pytest.mark.parametrize("vocabulary", [40, 600])
+def test_no_thread_loses_what_others_learn(model: Model, vocabulary: int, compiled: Backend) -> None:
+    block, draws = random_block(vocabulary, [50] * 800), batch_draws(vocabulary)
+    tables = random_tables(vocabulary, 20, torch.float32)
+    one, five = tables.copy(), tables.copy()
+    lr = (2e-5, 1e-5)  # so small that the order of updates hardly matters, and a lost one does
+    for after, threads in ((one, 1), (five, 5)):
+        model.batch_step_(*after, block, draws, *lr, threads=threads, backend=compiled)
+    for before, alone, together in zip(tables, one, five, strict=True):
+        assert (alone - together).norm() < 0.1 * (alone - before).norm()
+
+
+@each_model
 def test_tables_of_bfloat16_train_as_those_of_float32_do_on_average(model: Model, backend: Backend) -> None:
     block, draws = random_block(50, [40] * 60), batch_draws(50)
     half = Tables(*(table.bfloat16() for table in random_tables(50, 33)))

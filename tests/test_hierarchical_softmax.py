@@ -204,6 +204,20 @@ def test_one_thread_repeats_and_two_learn_the_same(model: Model, dtype: torch.dt
 
 
 @each_model
+@pytest.mark.parametrize("vocabulary", [40, 600])
+def test_no_thread_loses_what_others_learn(model: Model, vocabulary: int) -> None:
+    require_native()
+    block, draws, tree = random_block(vocabulary, [50] * 800), draws_of(vocabulary), tree_for(vocabulary)
+    tables = tables_for(vocabulary, 20, torch.float32)
+    one, five = tables.copy(), tables.copy()
+    lr = (4e-6, 2e-6)  # so small that the order of updates hardly matters, and a lost one does
+    for after, threads in ((one, 1), (five, 5)):
+        model.step_(*after, block, draws, tree, *lr, threads=threads, backend="native")
+    for before, alone, together in zip(tables, one, five, strict=True):
+        assert (alone - together).norm() < 0.1 * (alone - before).norm()
+
+
+@each_model
 def test_tables_of_bfloat16_train_as_those_of_float32_do_on_average(model: Model, backend: Backend) -> None:
     block, draws, tree = random_block(50, [40] * 100), draws_of(50), tree_for(50)
     half = Pair(*(table.bfloat16() for table in tables_for(50, 33, torch.float32)))

@@ -25,10 +25,10 @@ Tensor train(const CpuWindows& arguments, const Tensor& in_vectors, const Tensor
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
     const auto run = [&](auto element, auto kernel) {
       const auto tables = tables_of<decltype(element)>(in, out);
-      return over_centers(arguments.block, threads, batch_scratch_bytes(draws, tables.dimensions),
-                          [&](int64_t begin, int64_t end, void* scratch) {
-                            return kernel(arguments.block, draws, weight, options..., tables, rate, begin, end,
-                                          scratch);
+      const HotIds hot = frequent_words(arguments.block, in.size(0), 1 + draws.negative * negative_weight);
+      return over_centers(arguments.block, threads, batch_scratch_bytes(draws, tables.dimensions), tables, hot, hot,
+                          rate, [&](const auto& own, int64_t begin, int64_t end, void* scratch) {
+                            return kernel(arguments.block, draws, weight, options..., own, rate, begin, end, scratch);
                           });
     };
     return in.scalar_type() == ScalarType::BFloat16 ? run(BFloat16{}, step_bfloat16) : run(float{}, step);

@@ -25,9 +25,10 @@ Tensor cbow_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sent
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
     const auto train = [&](auto element, auto step) {
       const auto tables = tables_of<decltype(element)>(in, out);
-      return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions),
-                          [&](int64_t begin, int64_t end, void* scratch) {
-                            return step(arguments.block, arguments.draws, options, tables, rate, begin, end, scratch);
+      const HotIds hot = frequent_words(arguments.block, in.size(0), 1 + arguments.draws.negative);
+      return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions), tables, hot,
+                          hot, rate, [&](const auto& own, int64_t begin, int64_t end, void* scratch) {
+                            return step(arguments.block, arguments.draws, options, own, rate, begin, end, scratch);
                           });
     };
     if (in.scalar_type() == ScalarType::Double) return exact_step(arguments, rate, in, out, kernel(options));

@@ -29,7 +29,7 @@ class CpuPaths : public CpuBlock<BlockArguments> {
     require(bits_.numel() == nodes_.numel(), "path_bits: expected as many as path_nodes, " +
                                                  std::to_string(nodes_.numel()) + ", got " +
                                                  std::to_string(bits_.numel()));
-    paths = {starts_.const_data_ptr<int64_t>(), nodes_.const_data_ptr<int32_t>(), bits_.const_data_ptr<uint8_t>(), 0};
+    paths = {starts_.const_data_ptr<int64_t>(), nodes_.const_data_ptr<int32_t>(), bits_.const_data_ptr<uint8_t>()};
     int64_t longest = 1;
     for (int64_t t = center_begin; t < block.tokens; ++t) longest = std::max(longest, checked_length(block.ids[t]));
     draws.negative = static_cast<int>(longest - 1);  // outputs but one, which scratch is measured by
@@ -82,18 +82,19 @@ void check_tables(const Tensor& in_vectors, const Tensor& node_vectors, const Cp
 
 // step, step_bfloat16: kernels of the two types of elements; options: what they take after the paths.
 template <class Step, class Bfloat16Step, class... Options>
-Tensor train(CpuPaths& arguments, const Tensor& in_vectors, const Tensor& node_vectors, const LearningRate& rate,
+Tensor train(const CpuPaths& arguments, const Tensor& in_vectors, const Tensor& node_vectors, const LearningRate& rate,
              int64_t threads, Step step, Bfloat16Step step_bfloat16, const Options&... options) {
   check_tables(in_vectors, node_vectors, arguments);
-  const int64_t nodes = arguments.draws.vocabulary - int64_t{1};  // numbered as they are made, so the last are hot
-  arguments.paths.first_hot = threads > 1 ? std::max<int64_t>(0, nodes - kHotNodes) : nodes;
   return loss_and_pairs(with_dense_rows(in_vectors, node_vectors, [&](const Tensor& in, const Tensor& out) {
     const auto run = [&](auto element, auto kernel) {
       const auto tables = tables_of<decltype(element)>(in, out);
-      const size_t bytes = step_scratch_bytes(arguments.draws, tables.dimensions) + hot_nodes_bytes(tables.dimensions);
-      return over_centers(arguments.block, threads, bytes, [&](int64_t begin, int64_t end, void* scratch) {
-        return kernel(arguments.block, arguments.draws, arguments.paths, options..., tables, rate, begin, end, scratch);
-      });
+      const HotIds words = frequent_words(arguments.block, in.size(0), 1 + arguments.draws.negative);
+      return over_centers(arguments.block, threads, step_scratch_bytes(arguments.draws, tables.dimensions), tables,
+                          words, nodes_near_the_root(out.size(0)), rate,
+                          [&](const auto& own, int64_t begin, int64_t end, void* scratch) {
+                            return kernel(arguments.block, arguments.draws, arguments.paths, options..., own, rate,
+                                          begin, end, scratch);
+                          });
     };
     return in.scalar_type() == ScalarType::BFloat16 ? run(BFloat16{}, step_bfloat16) : run(float{}, step);
   }));
@@ -103,8 +104,8 @@ Tensor skipgram_hs_step_(Tensor in_vectors, Tensor node_vectors, Tensor ids, Ten
                          Tensor path_nodes, Tensor path_bits, int64_t first_position, int64_t center_begin,
                          int64_t center_end, int64_t window, int64_t seed, int64_t epoch, bool shrink_windows,
                          double lr_begin, double lr_end, int64_t threads) {
-  CpuPaths arguments(ids, sentence_starts, path_starts, path_nodes, path_bits, first_position, center_begin, center_end,
-                     window, seed, epoch, shrink_windows);
+  const CpuPaths arguments(ids, sentence_starts, path_starts, path_nodes, path_bits, first_position, center_begin,
+                           center_end, window, seed, epoch, shrink_windows);
   const CpuKernels& kernels = best_cpu_kernels();
   return train(arguments, in_vectors, node_vectors, {lr_begin, lr_end}, threads, kernels.skipgram_hs_step,
                kernels.skipgram_hs_step_bfloat16);
@@ -114,8 +115,8 @@ Tensor cbow_hs_step_(Tensor in_vectors, Tensor node_vectors, Tensor ids, Tensor 
                      Tensor path_nodes, Tensor path_bits, int64_t first_position, int64_t center_begin,
                      int64_t center_end, int64_t window, int64_t seed, int64_t epoch, bool shrink_windows, bool mean,
                      bool exact_gradient, double lr_begin, double lr_end, int64_t threads) {
-  CpuPaths arguments(ids, sentence_starts, path_starts, path_nodes, path_bits, first_position, center_begin, center_end,
-                     window, seed, epoch, shrink_windows);
+  const CpuPaths arguments(ids, sentence_starts, path_starts, path_nodes, path_bits, first_position, center_begin,
+                           center_end, window, seed, epoch, shrink_windows);
   const CpuKernels& kernels = best_cpu_kernels();
   return train(arguments, in_vectors, node_vectors, {lr_begin, lr_end}, threads, kernels.cbow_hs_step,
                kernels.cbow_hs_step_bfloat16, CbowOptions{mean, exact_gradient});

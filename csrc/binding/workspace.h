@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "binding/threads.h"
+#include "binding/scratch.h"
 
 namespace pyembed {
 

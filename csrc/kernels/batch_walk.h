@@ -96,11 +96,11 @@ class BatchWalk {
     const int64_t from = first < W ? 0 : first - W;
     to_ = block_.tokens - last < W + P_ ? block_.tokens : last + W + P_;
     token_rows_ = reinterpret_cast<Element**>(scratch_.step.token_rows) + W - first;
-    find_rows(block_.ids + from, to_ - from, tables_.in, tables_.in_stride, token_rows_ + from);
+    find_rows(block_.ids + from, to_ - from, tables_.in, tables_.in_stride, tables_.hot_in, token_rows_ + from);
     const int64_t past_next = block_.center_end - last < P_ ? block_.center_end : last + P_;
     drawn_ = static_cast<int64_t>(position(past_next - 1) / static_cast<uint64_t>(P_) - base_) + 1;
     draw();
-    find_rows(scratch_.step.outputs, drawn_ * N_, tables_.out, tables_.out_stride, drawn_rows());
+    find_rows(scratch_.step.outputs, drawn_ * N_, tables_.out, tables_.out_stride, tables_.hot_out, drawn_rows());
   }
 
   // Batch k of those that are prepared, which has the centers first to past_last - 1. Call in ascending order.

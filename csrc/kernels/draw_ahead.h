@@ -124,20 +124,34 @@ inline void draw_outputs(const Draws& draws, uint64_t first, int64_t count, cons
   }
 }
 
-// Where the rows of these ids begin. The stride is below 2^32 bytes.
+// Where the row of an id begins that the thread is to train: in the table or among the copies.
 template <class Element>
-PE_INLINE void find_rows(const int32_t* ids, int64_t count, Element* table, int64_t stride, Element** rows) {
-  const Wide bytes = all_lanes(static_cast<uint64_t>(stride) * sizeof(Element));
+PE_INLINE Element* find_row(int32_t id, Element* table, int64_t stride, const HotRows<Element>& hot) {
+  const uint32_t copy = static_cast<uint32_t>(id) - hot.first;
+  return copy < hot.count ? hot.copies + copy * hot.stride : table + id * stride;
+}
+
+// Those of these ids. Strides are below 2^32 bytes.
+template <class Element>
+PE_INLINE void find_rows(const int32_t* ids, int64_t count, Element* table, int64_t stride, const HotRows<Element>& hot,
+                         Element** rows) {
+  const auto lanes_of = [&](int64_t elements) { return all_lanes(static_cast<uint64_t>(elements) * sizeof(Element)); };
+  const Wide bytes = lanes_of(stride), copy_bytes = lanes_of(hot.stride);
   const Wide base = all_lanes(reinterpret_cast<uintptr_t>(table));
+  const Wide copy_base = all_lanes(reinterpret_cast<uintptr_t>(hot.copies));
+  const Wide first = all_lanes(hot.first), copies = all_lanes(hot.count);
   typedef int32_t Ids __attribute__((vector_size(4 * kDrawLanes)));
   int64_t i = 0;
   for (; i + kDrawLanes <= count; i += kDrawLanes) {
     Ids some;
     __builtin_memcpy(&some, ids + i, sizeof some);
-    const Wide found = base + multiply_low(__builtin_convertvector(some, Wide), bytes);
+    const Wide row = __builtin_convertvector(some, Wide), copy = row - first;
+    const Wide is_hot = (Wide)(copy < copies);
+    const auto pick = [&](Wide a, Wide b) { return (is_hot & a) | (~is_hot & b); };
+    const Wide found = pick(copy_base, base) + multiply_low(pick(copy, row), pick(copy_bytes, bytes));
     __builtin_memcpy(rows + i, &found, sizeof found);
   }
-  for (; i < count; ++i) rows[i] = table + ids[i] * stride;
+  for (; i < count; ++i) rows[i] = find_row(ids[i], table, stride, hot);
 }
 
 }  // namespace pyembed::PE_ISA

@@ -4,17 +4,6 @@
 
 namespace pyembed::PE_ISA {
 
-// Rows of bfloat16 have no copies: a sum of many small changes would be rounded once, where it is rounded every time.
-struct NoHotNodes {
-  NoHotNodes(const void*, const Tables<BFloat16>&, int64_t) {}
-  PE_INLINE void redirect(const int32_t*, int64_t, BFloat16**) {}
-  PE_INLINE void open() {}
-  PE_INLINE void close() {}
-};
-
-template <class Element>
-using HotNodesOf = std::conditional_t<std::is_same_v<Element, float>, HotNodes, NoHotNodes>;
-
 template <class Element>
 struct PathWindow : StepWindow<int, Element> {
   const uint8_t* bits;  // [N]
@@ -27,11 +16,11 @@ struct PathWindow : StepWindow<int, Element> {
   }
 };
 
-// As walk_windows(). tables.out: the nodes' vectors; memory: the kernel's.
+// As walk_windows(). tables.out: the nodes' vectors.
 template <class Element, class Step>
 PE_INLINE LossSum walk_paths(const TokenBlock& block, const Draws& draws, const Paths& paths,
                              const Tables<Element>& tables, const LearningRate& rate, int64_t begin, int64_t end,
-                             const StepScratch& scratch, void* memory, LossLanes& loss, const Step& step) {
+                             const StepScratch& scratch, LossLanes& loss, const Step& step) {
   struct Path {
     Element** rows;  // [N]
     const uint8_t* bits;
@@ -41,7 +30,6 @@ PE_INLINE LossSum walk_paths(const TokenBlock& block, const Draws& draws, const 
   if (begin >= end) return {0, 0};
   LossSum sum{0, 0};
   StepRows<Element> step_rows(scratch, tables.dimensions);
-  HotNodesOf<Element> hot(static_cast<char*>(memory) + scratch.bytes, tables, paths.first_hot);
   CenterWalk<Element> centers(block, draws, tables, rate, begin, scratch);
   for (int64_t first = begin; first < end; first += kDrawAhead) {
     const int64_t last = end - first < kDrawAhead ? end : first + kDrawAhead;
@@ -51,12 +39,10 @@ PE_INLINE LossSum walk_paths(const TokenBlock& block, const Draws& draws, const 
     for (int64_t i = 0; i < paths_found; ++i) {
       const int32_t word = block.ids[first + i];
       const int64_t start = paths.starts[word], N = paths.starts[word + 1] - start;
-      find_rows(paths.nodes + start, N, tables.out, tables.out_stride, rows);
-      hot.redirect(paths.nodes + start, N, rows);
+      find_rows(paths.nodes + start, N, tables.out, tables.out_stride, tables.hot_out, rows);
       found[i] = {rows, paths.bits + start, static_cast<int>(N)};
       rows += N;
     }
-    hot.open();
     step_rows.draw_keys(draws, block.first_position + static_cast<uint64_t>(first), last - first);
     for (int64_t w = 0; w < last - first; ++w) {
       const CenterWindow<Element> center = centers.at(first + w);
@@ -70,7 +56,6 @@ PE_INLINE LossSum walk_paths(const TokenBlock& block, const Draws& draws, const 
       step_rows.close(lying, w);
       if (loss.splits > kSplits) sum.loss += take_loss(loss);
     }
-    hot.close();
   }
   sum.loss += take_loss(loss);
   return sum;
@@ -85,7 +70,7 @@ LossSum skipgram_hs_step(const TokenBlock& block, const Draws& draws, const Path
     skipgram_window(window, step_columns(tables), scratch, loss);
     return window.context_count;
   };
-  return walk_paths(block, draws, paths, tables, rate, begin, end, scratch, memory, loss, step);
+  return walk_paths(block, draws, paths, tables, rate, begin, end, scratch, loss, step);
 }
 
 template <class Element>
@@ -98,7 +83,7 @@ LossSum cbow_hs_step(const TokenBlock& block, const Draws& draws, const Paths& p
     cbow_window(window, options, step_columns(tables), scratch, loss);
     return int64_t{1};
   };
-  return walk_paths(block, draws, paths, tables, rate, begin, end, scratch, memory, loss, step);
+  return walk_paths(block, draws, paths, tables, rate, begin, end, scratch, loss, step);
 }
 
 }  // namespace pyembed::PE_ISA

@@ -15,7 +15,6 @@
 #include "kernels/scores.h"
 #include "kernels/skipgram_simd.h"
 #include "kernels/cbow_simd.h"
-#include "kernels/hot_nodes.h"
 #include "kernels/hs_simd.h"
 #include "kernels/draw_negatives_simd.h"
 

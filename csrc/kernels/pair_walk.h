@@ -55,7 +55,7 @@ PE_INLINE LossSum walk_pairs(Count N, const TokenBlock& block, const Draws& draw
     const int64_t half = center % 2 * 2 * draws.window * N, C = span.contexts();
     const Pairs pairs{span, center, C, scratch.pair_outputs + half, scratch.pair_rows + half};
     draw_pair_outputs(draws, position, block.ids[center], C, pairs.outputs);
-    find_rows(pairs.outputs, C * N, tables.out, tables.out_stride, pairs.rows);
+    find_rows(pairs.outputs, C * N, tables.out, tables.out_stride, tables.hot_out, pairs.rows);
     return pairs;
   };
   Pairs pairs = draw(begin);
@@ -63,7 +63,8 @@ PE_INLINE LossSum walk_pairs(Count N, const TokenBlock& block, const Draws& draw
     const Pairs next = center + 1 < end ? draw(center + 1) : pairs;
     const float lr = static_cast<float>(learning_rate(block, rate, center));
     for (int64_t c = 0; c < pairs.count; ++c) {
-      float* const context = tables.in + block.ids[pairs.span.context(c, center)] * tables.in_stride;
+      const int32_t context_id = block.ids[pairs.span.context(c, center)];
+      float* const context = find_row(context_id, tables.in, tables.in_stride, tables.hot_in);
       const int32_t* const ids = pairs.outputs + c * N;
       float* const* rows = pairs.rows + c * N;
       const bool repeats = any_equal(ids, N);

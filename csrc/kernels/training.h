@@ -20,6 +20,15 @@ struct TokenBlock {
   int64_t center_end;
 };
 
+// Copies that a thread trains instead of a table's rows, those of the ids first to first + count - 1.
+template <class Element>
+struct HotRows {
+  Element* copies = nullptr;  // [count, stride]
+  int64_t stride = 0;
+  uint32_t first = 0;
+  uint32_t count = 0;
+};
+
 // Two tables of D columns; a stride is the distance of two rows, in elements.
 template <class Element>
 struct Tables {
@@ -28,6 +37,8 @@ struct Tables {
   int64_t dimensions;
   int64_t in_stride;
   int64_t out_stride;
+  HotRows<Element> hot_in{};  // honoured by the CPU's steps, see binding/hot_rows.h
+  HotRows<Element> hot_out{};
 };
 
 // The path to each word in a tree, from the root on: that of word w is starts[w] to starts[w + 1] - 1. Its nodes
@@ -36,14 +47,7 @@ struct Paths {
   const int64_t* starts;  // [V + 1], ascending
   const int32_t* nodes;
   const uint8_t* bits;  // 0: label 1; 1: label 0
-  int64_t first_hot;    // of this node and those after it, at most kHotNodes, a thread trains copies; see hot_nodes.h
 };
-
-constexpr int64_t kHotNodes = 64;
-
-inline size_t hot_nodes_bytes(int64_t dimensions) {
-  return static_cast<size_t>(2 * kHotNodes * (dimensions + 16)) * sizeof(float);
-}
 
 // Falls linearly from the block's first center to the one past its last.
 struct LearningRate {

@@ -90,7 +90,7 @@ class CenterWalk {
     const int64_t from = first < W_ ? 0 : first - W_;
     to_ = block_.tokens - last < W_ + kLookAhead ? block_.tokens : last + W_ + kLookAhead;
     token_rows_ = reinterpret_cast<Element**>(scratch_.token_rows) + W_ - first;
-    find_rows(block_.ids + from, to_ - from, tables_.in, tables_.in_stride, token_rows_ + from);
+    find_rows(block_.ids + from, to_ - from, tables_.in, tables_.in_stride, tables_.hot_in, token_rows_ + from);
   }
 
   // Of those that are prepared, in ascending order.
@@ -143,7 +143,7 @@ PE_INLINE LossSum walk_windows(Count N, const TokenBlock& block, const Draws& dr
     const uint64_t position = block.first_position + static_cast<uint64_t>(first);
     centers.prepare(first, last);
     draw_outputs(draws, position, drawn, block.ids + first, scratch.lanes, scratch.outputs, scratch.repeated);
-    find_rows(scratch.outputs, drawn * N, tables.out, tables.out_stride, drawn_rows);
+    find_rows(scratch.outputs, drawn * N, tables.out, tables.out_stride, tables.hot_out, drawn_rows);
     step_rows.draw_keys(draws, position, last - first);
     for (int64_t w = 0; w < last - first; ++w) {
       const CenterWindow<Element> center = centers.at(first + w);

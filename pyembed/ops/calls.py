@@ -107,7 +107,8 @@ def skipgram_step_(
     """Trains [V, D] tables in place on a block; reference.py sections 5 and 7, and 8 for bfloat16.
 
     Returns float64[2]: the sum of losses and the number of positive pairs. With one thread windows are trained one
-    after the other; with several, ranges of them at the same time without locks (Hogwild, Niu et al. 2011). On a GPU
+    after the other; with several, ranges of them at the same time without locks (Hogwild, Niu et al. 2011), on the
+    CPU with copies of the rows of the first 64 ids, whose changes each thread adds to the tables now and then. On a GPU
     threads are its warps. 0 stands for as many as there is room for: the cores of the CPU, the warps that a GPU holds.
 
     write_back: what a warp of a GPU does with a row that it has changed. `add` adds the change atomically: none is

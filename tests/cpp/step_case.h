@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "cpu_variants.h"
+#include "binding/hot_rows.h"
 #include "kernels/exact.h"
 
 namespace pyembed {
@@ -190,6 +191,66 @@ struct HalfTable {
     }
   }
 };
+
+// The tables that a thread sees which has copies of their hot rows.
+template <class Element>
+class WithCopies {
+ public:
+  WithCopies(const Tables<Element>& tables, const HotIds& hot_in, const HotIds& hot_out)
+      : tables_(tables),
+        shared_in_(tables.in, tables.in_stride, tables.dimensions, hot_in),
+        shared_out_(tables.out, tables.out_stride, tables.dimensions, hot_out),
+        in_(shared_in_, 0, 1),
+        out_(shared_out_, 0, 1) {
+    in_.open();
+    out_.open();
+    tables_.hot_in = in_.rows();
+    tables_.hot_out = out_.rows();
+  }
+  const Tables<Element>& view() const { return tables_; }
+  void merge() {
+    in_.merge({0, shared_in_.ids().count, 1});
+    out_.merge({0, shared_out_.ids().count, 1});
+  }
+
+ private:
+  Tables<Element> tables_;
+  SharedRows<Element> shared_in_, shared_out_;
+  HotCopies<Element> in_, out_;
+};
+
+// A step on copies of hot rows changes no row of theirs, and they become what the rows become of a step on these, to
+// the bit, in float32 and bfloat16. train(tables): the step.
+template <class Train>
+void check_copies_train_as_the_rows(const TablePair<float>& start, const HotIds& hot_in, const HotIds& hot_out,
+                                    const Train& train) {
+  auto expected = TablePair<float>::copy(start, 3, 5), found = TablePair<float>::copy(start, 3, 5);
+  const LossSum sum = train(expected.view());
+  WithCopies<float> copies(found.view(), hot_in, hot_out);
+  const LossSum found_sum = train(copies.view());
+  CHECK(found_sum.pairs == sum.pairs && found_sum.loss == sum.loss);
+  const auto check_untouched = [](const PaddedTable<float>& now, const PaddedTable<float>& then, const HotIds& hot) {
+    for (int64_t r = hot.first; r < hot.first + hot.count; ++r) {
+      for (int64_t d = 0; d < now.dimensions(); ++d) CHECK(now.at(r, d) == then.at(r, d));
+    }
+  };
+  check_untouched(found.in, start.in, hot_in);
+  check_untouched(found.out, start.out, hot_out);
+  copies.merge();
+  CHECK(largest_difference(found.in, expected.in) == 0);
+  CHECK(largest_difference(found.out, expected.out) == 0);
+
+  HalfTable in(start.in, 3), out(start.out, 5), found_in = in, found_out = out;
+  const auto view = [](HalfTable& i, HalfTable& o) {
+    return Tables<BFloat16>{i.elements.data(), o.elements.data(), i.dimensions, i.stride, o.stride};
+  };
+  const LossSum half_sum = train(view(in, out));
+  WithCopies<BFloat16> half_copies(view(found_in, found_out), hot_in, hot_out);
+  CHECK(train(half_copies.view()).loss == half_sum.loss);
+  half_copies.merge();
+  CHECK(found_in == in);
+  CHECK(found_out == out);
+}
 
 // A model with its options.
 struct Model {

@@ -142,6 +142,27 @@ void test_steps_equal_the_twin(const Shape& shape, bool distinct) {
   }
 }
 
+void test_copies_of_hot_rows_train_as_the_rows_do() {
+  constexpr uint32_t V = 90;
+  std::mt19937 random(8);
+  const Corpus corpus(random_ids(400, V, random), random);
+  const std::vector<uint32_t> alias_table = random_alias_table(V, random);
+  const TokenBlock block = corpus.block(3, 389);
+  for (const int64_t D : {7, 32, 100}) {
+    const TablePair<float> start = random_tables(V, D, 1.0f, random);
+    for (const int windows : {3, 4, 7}) {
+      const Draws draws{alias_table.data(), V, 5, 8, windows, 3, 1};
+      for (const Model& model : all_models()) {
+        for (const CpuKernels* kernels : cpu_variants()) {
+          check_copies_train_as_the_rows(start, {0, 40, {}}, {20, 64, {}}, [&](const auto& view) {
+            return step(kernels->batches, block, draws, model, view, {0.05, 0.02}, 3, 389);
+          });
+        }
+      }
+    }
+  }
+}
+
 void test_tables_of_bfloat16_stay_near_those_of_float32() {
   constexpr uint32_t V = 120;
   std::mt19937 random(5);
@@ -259,6 +280,7 @@ int main() {
   for (const Shape& shape : {Shape{33, 1, 5, 7, 120}, Shape{20, 14, 2, 1, 90}, Shape{47, 4, 8, 5, 150}}) {
     pyembed::test_products_of_bfloat16_differ_by_rounding(shape);
   }
+  pyembed::test_copies_of_hot_rows_train_as_the_rows_do();
   pyembed::test_tables_of_bfloat16_stay_near_those_of_float32();
   pyembed::test_blocks_without_a_pair_change_nothing();
   pyembed::print_variants("batches of windows");

@@ -26,6 +26,25 @@ void check_loss(const LossSum& found, const LossSum& expected) {
   CHECK(near(found.loss, expected.loss, 1e-5));
 }
 
+// The step on tables of either type.
+template <class Element>
+LossSum step(const CpuKernels& kernels, const TokenBlock& block, const Draws& draws, const Model& model,
+             const Tables<Element>& tables) {
+  const size_t bytes = step_scratch_bytes(draws, tables.dimensions);
+  const std::unique_ptr<void, void (*)(void*)> scratch(std::aligned_alloc(64, bytes), std::free);
+  std::fill_n(static_cast<unsigned char*>(scratch.get()), bytes, 0xFF);  // NaN, if read before it is written
+  const auto train = [&](auto skipgram, auto cbow) {
+    return model.cbow
+               ? cbow(block, draws, model.options, tables, kRate, block.center_begin, block.center_end, scratch.get())
+               : skipgram(block, draws, tables, kRate, block.center_begin, block.center_end, scratch.get());
+  };
+  if constexpr (std::is_same_v<Element, float>) {
+    return train(kernels.skipgram_step, kernels.cbow_step);
+  } else {
+    return train(kernels.skipgram_step_bfloat16, kernels.cbow_step_bfloat16);
+  }
+}
+
 // One block trained by the exact kernel in float64, in float32, and by each instruction set.
 void check_steps_agree(const Model& model, const TokenBlock& block, const Draws& draws, const TablePair<float>& tables,
                        std::mt19937& random) {
@@ -182,6 +201,27 @@ void test_blocks_without_a_pair() {
   }
 }
 
+void test_copies_of_hot_rows_train_as_the_rows_do() {
+  std::mt19937 random(28);
+  const uint32_t V = 90;
+  const std::vector<uint32_t> alias_table = random_alias_table(V, random);
+  const Corpus corpus(random_ids(300, V, random), random);
+  const TokenBlock block = corpus.block(3, 290);
+  for (const int64_t D : {7, 32, 100}) {
+    const TablePair<float> start = random_tables(V, D, 1, random);
+    for (const int sharing : {kPerPair, kPerWindow, 6}) {
+      for (const Model& model : all_models()) {
+        if (sharing == kPerPair && model.cbow) continue;  // a window is one pair
+        const Draws draws{alias_table.data(), V, 4, 5, sharing, 77, 2};
+        for (const CpuKernels* kernels : cpu_variants()) {
+          check_copies_train_as_the_rows(start, {0, 40, {}}, {20, 64, {}},
+                                         [&](const auto& view) { return step(*kernels, block, draws, model, view); });
+        }
+      }
+    }
+  }
+}
+
 // Rounding adds noise that is small beside what was learnt; how a block is cut changes no bit.
 void test_bfloat16_steps_end_near_float32_ones() {
   std::mt19937 random(27);
@@ -238,6 +278,7 @@ int main() {
   pyembed::test_ranges_train_what_the_block_trains();
   pyembed::test_losses_of_large_scores_stay_right_and_a_rate_of_zero_changes_nothing();
   pyembed::test_blocks_without_a_pair();
+  pyembed::test_copies_of_hot_rows_train_as_the_rows_do();
   pyembed::test_bfloat16_steps_end_near_float32_ones();
   pyembed::print_variants("training steps");
 }
