@@ -13,6 +13,7 @@ from pyembed import ops
 from pyembed.bench.embedding_loop import first_block
 from pyembed.config import TrainConfig
 from pyembed.reference import contexts_of
+from pyembed.training.draws import with_products
 from pyembed.training.tables import new_tables
 
 _STEPS: dict[tuple[str, bool], Callable[..., torch.Tensor]] = {
@@ -30,7 +31,7 @@ class Step:
     """step() trains the whole corpus, subsampled, as one block, and returns float64[2], as the ops do."""
 
     def __init__(self, corpus: ZipfCorpus, config: TrainConfig) -> None:
-        self.config = config
+        self.config = config = with_products(config, len(corpus.counts))
         self.words = corpus.token_ids.n_tokens
         """Of the corpus, before subsampling."""
         self.block, self.draws, _ = first_block(corpus.token_ids, corpus.counts, config, self.words)
@@ -38,8 +39,9 @@ class Step:
 
     def __call__(self) -> torch.Tensor:
         step, tables = _STEPS[self.config.model, self.draws.together], self._tables
-        threads = self.config.thread_count
-        return step(tables.in_padded, tables.out_padded, self.block, self.draws, 0.01, 0.01, threads=threads)
+        options = {"products": self.config.products} if step is ops.skipgram_batch_step_ else {}
+        options["threads"] = self.config.thread_count
+        return step(tables.in_padded, tables.out_padded, self.block, self.draws, 0.01, 0.01, **options)
 
     @property
     def windows(self) -> int:
@@ -52,8 +54,9 @@ class Step:
 
     def operations(self) -> float:
         """Floating-point operations that the algorithm needs: 2 D for a pair's score with an output, 4 D for the two
-        updates. What it costs to sum a window's contexts for CBOW is not counted."""
-        return 6 * self.config.vector_size * (1 + self.draws.negative) * self.pairs
+        updates. Negatives of a batch, which are fewer, are counted as those that they stand for. What it costs to sum a
+        window's contexts for CBOW is not counted."""
+        return 6 * self.config.vector_size * (1 + self.draws.negative * self.draws.negative_weight) * self.pairs
 
     def bytes_a_window(self) -> float:
         """Read and written, were nothing in a cache: the rows of the contexts, the center and the negatives, or its
