@@ -213,7 +213,7 @@ class TrainConfig:
     @property
     def windows_shared(self) -> int:
         """pool, or its default where it is None."""
-        return self.pool or (6 if self.trains_batches and self.products == "bfloat16" else 4)
+        return self.pool or (6 if self.may_round_products else 4)
 
     @property
     def sharing(self) -> int:
@@ -225,6 +225,12 @@ class TrainConfig:
     def trains_batches(self) -> bool:
         """Whether the windows that share negatives train together, by ops of their own."""
         return self.negatives_shared_by == "batch" and self.negative > 0
+
+    @property
+    def may_round_products(self) -> bool:
+        """Whether these are batches that read `products`, and it is bfloat16."""
+        of_batches = self.model == "skipgram" and self.trains_batches and self.device.split(":")[0] == "cpu"
+        return of_batches and self.products == "bfloat16"
 
     @property
     def negatives_drawn(self) -> int:

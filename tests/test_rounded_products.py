@@ -160,6 +160,11 @@ def test_what_is_no_batch_of_skipgram_on_the_cpu_stays_float32(units: list[objec
     assert units == []
 
 
+@pytest.mark.parametrize("given", [{"model": "cbow"}, {"device": "cuda", "negatives_from": "batch"}], ids=str)
+def test_others_train_as_many_windows_together_whatever_products_says(given: dict[str, object]) -> None:
+    assert TrainConfig(products="bfloat16", **given).sharing == 4  # type: ignore[arg-type]
+
+
 def test_what_is_given_stays(units: list[object]) -> None:
     assert with_products(TrainConfig(products="float32"), FEW_WORDS) == TrainConfig(products="float32")
     assert with_products(TrainConfig(pool=3, pool_negatives=7), FEW_WORDS).sharing == 3

@@ -24,12 +24,8 @@ def with_products(config: TrainConfig, words: int) -> TrainConfig:
 
 def rounds_products(config: TrainConfig) -> bool:
     """Whether products are rounded to bfloat16: they may be, and the processor has units for it."""
-    return (
-        config.products == "bfloat16"
-        and config.model == "skipgram"
-        and config.trains_batches
-        and config.device.split(":")[0] == "cpu"
-        and ops.has_bfloat16_products(config.window, config.negatives_drawn, config.sharing, config.backend)
+    return config.may_round_products and ops.has_bfloat16_products(
+        config.window, config.negatives_drawn, config.sharing, config.backend
     )
 
 
