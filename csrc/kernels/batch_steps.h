@@ -19,9 +19,10 @@ class SkipgramBatches {
     return batch.pairs;
   }
 
-  PE_INLINE void train(const BatchRows<Element>& batch, const WindowRows<float>& rows, WeightedLoss& loss) const {
-    const StepBatch<Count, Element, false> window{{batch.coming},  rows.contexts, batch.C, rows.outputs, batch.rate, N_,
-                                                  scratch_.weights};
+  template <class Row>
+  PE_INLINE void train(const BatchRows<Element>& batch, const WindowRows<Row>& rows, WeightedLoss& loss) const {
+    const StepBatch<Count, Element, Row, false> window{
+        {batch.coming}, rows.contexts, batch.C, rows.outputs, batch.rate, N_, scratch_.weights};
     train_batch(window, D_, scratch_, loss);
   }
 
@@ -73,7 +74,7 @@ class CbowBatches {
     const auto coming = [&](int64_t from, int64_t to) { return batch.coming.part(from, to); };
     for_each_few_windows([&](auto few, int p)
                              PE_LAMBDA { sum_contexts<decltype(few)::value>(rows, p, coming(0, p == 0 ? third : 0)); });
-    const StepBatch<Count, Element, true> window{
+    const StepBatch<Count, Element, float, true> window{
         {coming(third, 2 * third)}, scratch_.hidden_rows, P_, rows.outputs, batch.rate, N_, scratch_.weights};
     train_batch(window, D_, scratch_, loss);
     for_each_few_windows([&](auto few, int p) PE_LAMBDA {
@@ -153,8 +154,7 @@ PE_INLINE LossSum train_batches(Count N, const TokenBlock& block, const Draws& d
   LossSum sum{0, 0};
   if (begin >= end) return sum;
   WeightedLoss loss{zero()};
-  const BatchUnits units(scratch);
-  StepRows<Element> step_rows(scratch.step, tables.dimensions);
+  BatchRowsOfStep<Element> step_rows(scratch, tables.dimensions);
   BatchWalk<Count, Element> walk(N, block, draws, tables, rate, begin, scratch);
   walk_batches(
       walk, block, draws.sharing, begin, end,
@@ -165,7 +165,7 @@ PE_INLINE LossSum train_batches(Count N, const TokenBlock& block, const Draws& d
       [&](const BatchRows<Element>& batch, int64_t w) PE_LAMBDA {
         sum.pairs += model.weigh(batch, walk.patterns(batch), walk.zeros());
         const WindowRows<Element> lying{batch.contexts, batch.C, batch.outputs, N};
-        model.train(batch, step_rows.open(lying), loss);
+        model.train(batch, step_rows.open(lying, w), loss);
         step_rows.close(lying, w);
       });
   sum.loss += take_loss(loss);
@@ -181,7 +181,7 @@ LossSum skipgram_batch_range(const TokenBlock& block, const Draws& draws, float 
   const auto count = batch_outputs<N>(draws);
   const BatchWeights<std::remove_const_t<decltype(count)>> weights(count, draws.sharing, negative_weight, scratch);
   const SkipgramBatches<std::remove_const_t<decltype(count)>, Element> model(count, weights, scratch,
-                                                                             step_columns(tables));
+                                                                             BatchRowsOfStep<Element>::columns(tables.dimensions));
   return train_batches(count, block, draws, tables, rate, begin, end, scratch, model);
 }
 
@@ -202,7 +202,7 @@ LossSum cbow_batch_range(const TokenBlock& block, const Draws& draws, float nega
   const auto count = batch_outputs<N>(draws);
   const BatchWeights<std::remove_const_t<decltype(count)>> weights(count, draws.sharing, negative_weight, scratch);
   const CbowBatches<std::remove_const_t<decltype(count)>, Element> model(count, draws.sharing, options, weights,
-                                                                         scratch, step_columns(tables));
+                                                                         scratch, BatchRowsOfStep<Element>::columns(tables.dimensions));
   return train_batches(count, block, draws, tables, rate, begin, end, scratch, model);
 }
 

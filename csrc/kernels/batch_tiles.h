@@ -21,36 +21,50 @@ inline TileShapes batch_shapes() {
   return shapes;
 }
 
-// What a thread sets up before it trains batches. Scratch of rows that are not there is multiplied, too, but by 0.
-struct BatchUnits {
-  explicit BatchUnits(const BatchScratch& scratch) : tiles(batch_shapes()) {
+// A batch's rows, which are multiplied where they lie, and the tiles that do so. Scratch of rows that are not there is
+// multiplied, too, but by 0.
+template <class Element>
+class BatchRowsOfStep {
+ public:
+  using Row = Element;
+
+  BatchRowsOfStep(const BatchScratch& scratch, int64_t D) : step_(scratch.step), D_(D), tiles_(batch_shapes()) {
     __builtin_memset(scratch.tiles.along_in, 0, scratch.tiles.bytes);
   }
-  ShapedTiles tiles;
+  static int64_t columns(int64_t D) { return D; }
+
+  void draw_keys(const Draws& draws, uint64_t first, int64_t count) {
+    if constexpr (kRounds) draw_rounding_keys(draws, first, count, step_.rounding_keys);
+  }
+  PE_INLINE WindowRows<Element> open(const WindowRows<Element>& rows, int64_t w) const {
+    if constexpr (kRounds) draw_noise_of_rows(step_, w, D_);
+    return rows;
+  }
+  PE_INLINE void close(const WindowRows<Element>&, int64_t) const {}
+
+ private:
+  static constexpr bool kRounds = std::is_same_v<Element, BFloat16>;
+  const StepScratch& step_;
+  const int64_t D_;
+  ShapedTiles tiles_;
 };
 
 PE_INLINE void put(void* to, __m512i x) { _mm512_store_si512(to, x); }
 
-// To bfloat16, which is the upper half of each number; the lower is of no use.
-PE_INLINE __m512i rounded(Float x) { return _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000)); }
-
-PE_INLINE __m512i pairs_of(__m512i low, __m512i high) {
-  return _mm512_mask_blend_epi16(0xAAAAAAAAu, _mm512_srli_epi32(low, 16), high);
-}
-
-// Rounds 32 columns of `count` rows from column d on, of which `low` and `high` load 16 each. along: [rows, 16];
-// across: [rows / 2, stride].
-template <class Low, class High>
-PE_INLINE void round_rows(float* const* rows, int64_t count, const float* nothing, int64_t d, const Low& low,
-                          const High& high, int32_t* along, int32_t* across, int64_t stride) {
+// Puts M registers of columns of `count` rows, from column d on, into scratch. along: [rows, 16]; across:
+// [rows / 2, stride].
+template <int M, bool Tail, class Element>
+PE_INLINE void put_rows(Element* const* rows, int64_t count, const Element* nothing, int64_t d, int tail,
+                        int32_t* along, int32_t* across, int64_t stride) {
   for (int64_t r = 0; r < count; r += 2, along += 2 * kTileRows, across += stride) {
-    const float *first = rows[r] + d, *second = (r + 1 < count ? rows[r + 1] : nothing) + d;
-    const __m512i a = rounded(low(first)), b = rounded(high(first + kTileRows));
-    const __m512i c = rounded(low(second)), e = rounded(high(second + kTileRows));
-    put(along, pairs_of(a, b));
-    put(along + kTileRows, pairs_of(c, e));
-    put(across, pairs_of(a, c));
-    put(across + kTileRows, pairs_of(b, e));
+    const Element* const other = r + 1 < count ? rows[r + 1] : nothing;
+    const auto first = TileColumns<Element, M>::template of<Tail>(rows[r] + d, tail);
+    const auto second = TileColumns<Element, M>::template of<Tail>(other + d, tail);
+    put(along, first.along());
+    put(along + kTileRows, second.along());
+    unrolled<M>([&](auto m) PE_LAMBDA {
+      put(across + m * kTileRows, first.template across<decltype(m)::value>(second));
+    });
   }
 }
 
@@ -117,6 +131,9 @@ PE_INLINE Float rough_step_sizes(Float score, Float weight, Float rate, Weighted
 
 template <class Window>
 class TileStep {
+  using Element = typename Window::Row;
+  static_assert(!Window::kGradients, "contexts are rows that it adds to");
+
  public:
   PE_INLINE TileStep(const Window& batch, int64_t D, const BatchScratch& scratch)
       : batch_(batch),
@@ -124,19 +141,24 @@ class TileStep {
         D_(D),
         stride_((D + 2 * kTileRows - 1) / (2 * kTileRows) * 2 * kTileRows),
         C_(batch.context_count),
-        N_(batch.N) {}
+        N_(batch.N),
+        nothing_(reinterpret_cast<Element*>(scratch.tiles.nothing)),
+        updates_(scratch.step) {}
 
   PE_INLINE void score() const {
-    const auto all = [&](const float* x) PE_LAMBDA { return load(x); };
-    const auto none = [&](const float*) PE_LAMBDA { return zero(); };
     clear_tile<kScored>();
-    int64_t d = 0;
-    for (; d + 2 * kTileRows <= D_; d += 2 * kTileRows) score_columns(d, kTileRows, all, all);
-    if (d < D_) {
-      const int tail = static_cast<int>(D_ - d) % kTileRows;
-      const auto some = [tail](const float* x) PE_LAMBDA { return load_first(x, tail); };
-      D_ - d < kTileRows ? score_columns(d, D_ - d, some, none) : score_columns(d, kTileRows, all, some);
-    }
+    for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+      constexpr int M = decltype(registers)::value;
+      constexpr bool Tail = decltype(is_tail)::value;
+      const TileScratch& s = scratch_;
+      put_rows<M, Tail>(batch_.context_rows, C_, nothing_, d, tail, s.along_in, s.across_in + d, stride_);
+      put_rows<M, Tail>(batch_.output_rows, N_, nothing_, d, tail, s.along_out, s.across_out + d, stride_);
+      const int pairs = Tail ? tail : kTileRows;  // of columns, that are not all 0
+      for (int j = 0; j < pairs; j += 4) turn_rows(s.along_out + j, s.turned_out + j * kTileRows);
+      load_tile<kAlongIn>(s.along_in, kTileBytes);
+      load_tile<kTurnedOut>(s.turned_out, kTileBytes);
+      multiply_tiles<kScored, kAlongIn, kTurnedOut>();
+    });
     store_tile<kScored>(scratch_.scores, kTileBytes);
   }
 
@@ -165,10 +187,10 @@ class TileStep {
   PE_INLINE void update() const {
     load_tile<kErrors>(scratch_.errors, kTileBytes / 2);
     load_tile<kTurnedErrors>(scratch_.turned_errors, kTileBytes / 2);
-    float* outputs[kTileRows];
+    Element* outputs[kTileRows];
     unrolled<kTileRows>([&](auto t) PE_LAMBDA {
       constexpr int n = turned_place(decltype(t)::value);
-      outputs[t] = n < N_ ? batch_.output_rows[n] : scratch_.nothing;
+      outputs[t] = n < N_ ? batch_.output_rows[n] : nothing_;
     });
     const int64_t count = batch_.prefetch.count, tiles = (D_ + kTileRows - 1) / kTileRows;
     int64_t coming = 0, step = 0;
@@ -178,33 +200,16 @@ class TileStep {
       step += M;
       for (; coming < count * step / tiles; ++coming) prefetch_row(batch_.prefetch.rows[coming]);
       unrolled<M>([&](auto m) PE_LAMBDA { multiply<decltype(m)::value>(d + m * kTileRows); });
-      const auto add = [&](float* row, const float* sums, bool replaces) PE_LAMBDA {
-        unrolled<M>([&](auto m) PE_LAMBDA {
-          float* const to = row + d + m * kTileRows;
-          const Float sum = load(sums + m * 2 * kTileRows * kTileRows);
-          const Float old = replaces ? zero() : Tail ? load_first(to, tail) : load(to);
-          Tail ? store_first(to, old + sum, tail) : store(to, old + sum);
-        });
+      const auto add = [&](Element* row, int product, int64_t place) PE_LAMBDA {
+        updates_.template add<M, Tail>(row, d, tail, sums_of(product) + place * kTileRows, place);
       };
-      for (int64_t c = 0; c < C_; ++c) add(batch_.context_rows[c], sums_of(0) + c * kTileRows, Window::kGradients);
-      for (int64_t t = 0; t < kTileRows; ++t) add(outputs[t], sums_of(1) + t * kTileRows, false);
+      for (int64_t c = 0; c < C_; ++c) add(batch_.context_rows[c], 0, c);
+      for (int64_t t = 0; t < kTileRows; ++t) add(outputs[t], 1, t);
     });
   }
 
  private:
   float* sums_of(int product) const { return scratch_.sums + product * kTileRows * kTileRows; }
-
-  // Adds what the columns from d on, 32 of them, give to the scores; of these `numbers` pairs are not all 0.
-  template <class Low, class High>
-  PE_INLINE void score_columns(int64_t d, int64_t numbers, const Low& low, const High& high) const {
-    const TileScratch& s = scratch_;
-    round_rows(batch_.context_rows, C_, s.nothing, d, low, high, s.along_in, s.across_in + d, stride_);
-    round_rows(batch_.output_rows, N_, s.nothing, d, low, high, s.along_out, s.across_out + d, stride_);
-    for (int64_t j = 0; j < numbers; j += 4) turn_rows(s.along_out + j, s.turned_out + j * kTileRows);
-    load_tile<kAlongIn>(s.along_in, kTileBytes);
-    load_tile<kTurnedOut>(s.turned_out, kTileBytes);
-    multiply_tiles<kScored, kAlongIn, kTurnedOut>();
-  }
 
   // What is to be added to 16 columns of contexts and outputs.
   template <int M>
@@ -220,7 +225,6 @@ class TileStep {
     store_tile<kOut>(sums_of(kOut), kTileBytes);
   }
 
-  template <class Element>
   PE_INLINE void prefetch_row(const Element* row) const {
     for (int64_t d = 0; d < D_; d += 64 / static_cast<int64_t>(sizeof(Element))) prefetch_to_write(row + d);
   }
@@ -228,6 +232,8 @@ class TileStep {
   const Window& batch_;
   const TileScratch& scratch_;
   const int64_t D_, stride_, C_, N_;
+  Element* const nothing_;
+  const TileUpdates<Element> updates_;
 };
 
 template <class Window>

@@ -4,9 +4,16 @@
 
 namespace pyembed::PE_ISA {
 
-// What a thread sets up before it trains batches: nothing.
-struct BatchUnits {
-  explicit BatchUnits(const BatchScratch&) {}
+// A batch's rows, as those of a window.
+template <class Element>
+class BatchRowsOfStep : public StepRows<Element> {
+ public:
+  using Row = float;
+
+  BatchRowsOfStep(const BatchScratch& scratch, int64_t D) : StepRows<Element>(scratch.step, D) {}
+  static int64_t columns(int64_t D) { return step_columns<Element>(D); }
+
+  PE_INLINE WindowRows<float> open(const WindowRows<Element>& rows, int64_t) { return StepRows<Element>::open(rows); }
 };
 
 // 4 windows and 8 negatives, the default: one group, where the registers do for it. 0: they do not.

@@ -30,15 +30,16 @@ struct ComingRows {
   }
 };
 
-// What skipgram_window() sees of a batch, as if it were one window. Gradients: whether its contexts become what would
-// have been added to them.
-template <class Count, class Element, bool Gradients>
+// What skipgram_window() sees of a batch, as if it were one window. RowElement: of the rows as the step computes with
+// them. Gradients: whether its contexts become what would have been added to them.
+template <class Count, class Element, class RowElement, bool Gradients>
 struct StepBatch {
+  using Row = RowElement;
   static constexpr bool kGradients = Gradients;
   ComingRows<Element> prefetch;
-  float* const* context_rows;  // [context_count]
-  int64_t context_count;       // > 0
-  float* const* output_rows;   // [N]
+  Row* const* context_rows;  // [context_count]
+  int64_t context_count;     // > 0
+  Row* const* output_rows;   // [N]
   float rate;
   Count N;
   const float* weights;  // group by group [context_count, G]

@@ -33,6 +33,7 @@ PE_TARGET_BEGIN(PE_AVX512)
 #include "kernels/batch_weights.h"
 #include "kernels/batch_walk.h"
 #include "kernels/tiles.h"
+#include "kernels/tile_rows.h"
 #include "kernels/batch_tiles.h"
 #include "kernels/batch_steps.h"
 PE_TARGET_END

@@ -74,6 +74,21 @@ PE_INLINE void draw_noise(uint32_t key, int64_t count, uint32_t* noise) {
 
 constexpr int64_t kShifts = 4;  // rows that share no number of noise in one column
 
+// Keys of the noise of `count` <= kDrawAhead windows at positions first, first + 1, ...
+inline void draw_rounding_keys(const Draws& draws, uint64_t first, int64_t count, uint64_t* keys) {
+  for (int64_t w = 0; w < count; w += kDrawLanes) {
+    Wide words[4];
+    random_lanes(draws.seed, draws.epoch, Stream::rounding, 0, counting_from(first + static_cast<uint64_t>(w)), words);
+    __builtin_memcpy(keys + w, &words[0], sizeof words[0]);
+  }
+}
+
+// The noise of window w of those whose keys were drawn, for rows of D columns. A number of it serves several rows, but
+// neighbouring ones in different columns, so that the errors of two rows hardly add up in their dot product.
+PE_INLINE void draw_noise_of_rows(const StepScratch& scratch, int64_t w, int64_t D) {
+  draw_noise(static_cast<uint32_t>(scratch.rounding_keys[w]), (kShifts - 1) * 2 * kWidth + D, scratch.noise);
+}
+
 // Where a window's rows lie.
 template <class Element>
 struct WindowRows {
@@ -101,14 +116,8 @@ class StepRows<BFloat16> {
   StepRows(const StepScratch& scratch, int64_t D)
       : scratch_(scratch), D_(D), stride_((D + kWidest - 1) / kWidest * kWidest) {}
 
-  // Keys of the noise of `count` <= kDrawAhead windows at positions first, first + 1, ...
   void draw_keys(const Draws& draws, uint64_t first, int64_t count) {
-    for (int64_t w = 0; w < count; w += kDrawLanes) {
-      Wide words[4];
-      random_lanes(draws.seed, draws.epoch, Stream::rounding, 0, counting_from(first + static_cast<uint64_t>(w)),
-                   words);
-      __builtin_memcpy(scratch_.rounding_keys + w, &words[0], sizeof words[0]);
-    }
+    draw_rounding_keys(draws, first, count, scratch_.rounding_keys);
   }
 
   // Widens the rows of a window. A context that stands twice has one scratch row, so that no update of it is lost.
@@ -130,11 +139,10 @@ class StepRows<BFloat16> {
     return {scratch_.staged_contexts, rows.context_count, scratch_.staged_outputs, rows.output_count};
   }
 
-  // Rounds the rows of window w of those whose keys were drawn. A number of noise serves several rows, but neighbouring
-  // ones in different columns, so that the errors of two rows hardly add up in their dot product. The outputs go from
-  // the last to the first, which is the one that the step has trained where some are equal.
+  // Rounds the rows of window w of those whose keys were drawn. The outputs go from the last to the first, which is the
+  // one that the step has trained where some are equal.
   PE_INLINE void close(const WindowRows<BFloat16>& rows, int64_t w) {
-    draw_noise(static_cast<uint32_t>(scratch_.rounding_keys[w]), (kShifts - 1) * 2 * kWidth + D_, scratch_.noise);
+    draw_noise_of_rows(scratch_, w, D_);
     int64_t shift = 0;
     const auto round = [&](const float* staged, BFloat16* row)
                            PE_LAMBDA { round_row(staged, scratch_.noise + shift++ % kShifts * 2 * kWidth, D_, row); };
@@ -155,8 +163,13 @@ class StepRows<BFloat16> {
 
 // Columns of the rows that a step sees.
 template <class Element>
+PE_INLINE int64_t step_columns(int64_t D) {
+  return std::is_same_v<Element, float> ? D : staged_columns(D);
+}
+
+template <class Element>
 PE_INLINE int64_t step_columns(const Tables<Element>& tables) {
-  return sizeof(Element) == sizeof(float) ? tables.dimensions : staged_columns(tables.dimensions);
+  return step_columns<Element>(tables.dimensions);
 }
 
 }  // namespace pyembed::PE_ISA
