@@ -53,6 +53,7 @@ struct BatchScratch {
   float* quads;         // [R, P + K, 4] sums of four lanes each
   float* zeros;         // [D + kWidest], a row of either type
   float** coming;       // [P + P + K] rows to prefetch
+  uint64_t* repeats;    // [P + K, kWidest / 2] whether an output equals an earlier one, a batch a lane
   float* hidden;        // [P, hidden_stride] CBOW's means, then their gradients
   int64_t hidden_stride;
   float** hidden_rows;     // [P]
@@ -88,6 +89,7 @@ inline BatchScratch carve_batch(const Draws& draws, int64_t dimensions, void* me
   scratch.quads = floats(R * outputs * 4 + 4 * kWidest);
   scratch.zeros = floats(columns);
   scratch.coming = pointers(P + outputs);
+  scratch.repeats = static_cast<uint64_t*>(take(outputs * kWidest / 2 * 8));
   scratch.hidden = floats(P * columns);
   scratch.hidden_stride = columns;
   scratch.hidden_rows = pointers(P);

@@ -189,56 +189,58 @@ class BatchWalk {
         if (j + 1 < draws_.negative) put(P_ + j + 1, noise_lanes(draws_, words[2], words[3]));
       }
       Wide same{};
+      uint64_t* const repeats = scratch_.repeats;
       for (int n = 1; n < N_; ++n) {
         const Wide ids = get(n);
-        for (int m = 0; m < n; ++m) same |= (Wide)(ids == get(m));
+        Wide here{};
+        for (int m = 0; m < n; ++m) here |= (Wide)(ids == get(m));
+        __builtin_memcpy(repeats + n * kDrawLanes, &here, sizeof here);
+        same |= here;
       }
       for (int i = 0; i < used; ++i) {
         int32_t* const row = scratch_.step.outputs + (begin + i) * N_;
         for (int n = 0; n < N_; ++n) row[n] = static_cast<int32_t>(lanes[n * kDrawLanes + i]);
         const bool whole = row[0] != kMissing && row[P_ - 1] != kMissing;
         const uint64_t position = first_position + static_cast<uint64_t>(i) * P;
-        scratch_.step.repeated[begin + i] = !(same[i] ? choose(position, row) && whole : whole);
+        scratch_.step.repeated[begin + i] = !(same[i] ? choose(position, row, repeats + i) && whole : whole);
       }
     }
   }
 
-  // Takes other draws for negatives of a batch that equal a center or one another, as long as there are any. Returns
-  // whether all outputs differ now.
-  bool choose(uint64_t position, int32_t* outputs) const {
+  // Takes other draws for negatives of a batch that equal a center or one another, as long as there are any. repeats:
+  // at [n * kDrawLanes], whether output n > 0 equals an earlier one. Returns whether all outputs differ now.
+  bool choose(uint64_t position, int32_t* outputs, const uint64_t* repeats) const {
+    bool differ = true;
+    for (int p = 1; p < P_; ++p) differ &= !repeats[p * kDrawLanes];
     int n = P_;
     for (int i = P_; i < N_; ++i) {
-      if (is_new(outputs[i], outputs, n)) outputs[n++] = outputs[i];
+      outputs[n] = outputs[i];
+      n += !repeats[i * kDrawLanes];
     }
+    Words4 words{};
     for (int j = draws_.negative; j < 2 * draws_.negative && n < N_; ++j) {
       const uint32_t slot = static_cast<uint32_t>(j / 2);
-      const Words4 words = random_words(draws_.seed, draws_.epoch, Stream::negative, position, slot);
+      if (j == draws_.negative || j % 2 == 0) {
+        words = random_words(draws_.seed, draws_.epoch, Stream::negative, position, slot);
+      }
       const int32_t id = static_cast<int32_t>(noise_id(draws_, words.word[2 * (j % 2)], words.word[2 * (j % 2) + 1]));
-      if (is_new(id, outputs, n)) outputs[n++] = id;
+      bool seen = false;
+      for (int i = 0; i < n; ++i) seen |= outputs[i] == id;
+      outputs[n] = id;
+      n += !seen;
     }
-    bool differ = n == N_;
+    differ &= n == N_;
     while (n < N_) outputs[n++] = kMissing;
-    for (int p = 1; p < P_; ++p) differ = differ && is_new(outputs[p], outputs, p);
     return differ;
   }
 
-  static bool is_new(int32_t id, const int32_t* ids, int count) {
-    for (int i = 0; i < count; ++i) {
-      if (ids[i] == id) return false;
-    }
-    return true;
-  }
-
   // What batch k of the prepared ones, whose first center is given, needs first: its outputs, and the tokens that enter
-  // its windows. C: contexts of the batch that trains meanwhile.
+  // its windows. That a missing output has no row does no harm. C: contexts of the batch that trains meanwhile.
   ComingRows<Element> coming(int64_t k, int64_t first, int64_t C) const {
-    int64_t count = 0;
-    for (int n = 0; n < N_; ++n) {
-      if (scratch_.step.outputs[k * N_ + n] != kMissing) coming_[count++] = drawn_rows()[k * N_ + n];
-    }
-    for (int64_t token = first + draws_.window; token < first + draws_.window + P_ && token < to_; ++token) {
-      coming_[count++] = token_rows_[token];
-    }
+    __builtin_memcpy(coming_, drawn_rows() + k * N_, static_cast<size_t>(N_) * sizeof *coming_);
+    const int64_t token = first + draws_.window, tokens = token + P_ < to_ ? P_ : token < to_ ? to_ - token : 0;
+    __builtin_memcpy(coming_ + N_, token_rows_ + token, static_cast<size_t>(tokens) * sizeof *coming_);
+    const int64_t count = N_ + tokens;
     constexpr int kFirstGroup = std::is_same_v<Count, int> ? kGroup : kLargestGroup;
     const int64_t tiles = C / kTileWith<kFirstGroup>, room = count / ComingRows<Element>::kWithTile;
     return {coming_, count, (tiles < room ? tiles : room) * ComingRows<Element>::kWithTile};
