@@ -86,14 +86,44 @@ def test_small_steps_on_any_block_follow_the_gradient(
 
 
 @rounds
-def test_tables_of_bfloat16_train_as_those_of_float32_do_on_average() -> None:
+@pytest.mark.parametrize("dimensions", [1, 17, 33, 63, 112])
+def test_tables_of_bfloat16_train_as_those_of_float32_do_on_average(dimensions: int) -> None:
     block, draws = random_block(50, [40] * 60), batch_draws(50, 6, 10)
-    half = Tables(*(table.bfloat16() for table in random_tables(50, 33)))
+    half = Tables(*(table.bfloat16() for table in random_tables(50, dimensions)))
     single = Tables(*(table.float() for table in half))
     (half_after, half_loss), (after, loss) = (step(tables, block, draws, "bfloat16") for tables in (half, single))
     assert half_loss == pytest.approx(loss, rel=0.01)
     for rounded, exact in zip(half_after, after, strict=True):
         assert (rounded.float() - exact).norm() < 0.1 * exact.norm()
+
+
+@rounds
+@pytest.mark.parametrize("dimensions", [1, 15, 16, 17, 31, 32, 47, 49, 100, 304])
+def test_rows_of_bfloat16_become_either_neighbour_by_their_distance(dimensions: int) -> None:
+    """Of what rows of float32 become, after a batch that trains each row once; both enter products without rounding."""
+    half = Tables(*(table.bfloat16() for table in random_tables(70, dimensions)))
+    single = Tables(*(table.float() for table in half))
+    taken, places = (
+        [],
+        [],
+    )  # which neighbour: 0 the one nearer to zero, 1 the other; and where the number is between them
+    for seed in range(4 + 2000 // dimensions):
+        block, draws = block_of([list(range(6))], first_position=6), replace(batch_draws(70, 6, 10), seed=seed)
+        (found, _), (exact, _) = (step(tables, block, draws, "bfloat16") for tables in (half, single))
+        for after, right, before in zip(found, exact, single, strict=True):
+            moved = (right - before).abs().max(dim=1).values > 0
+            floor = (right.view(torch.int32) & -0x10000).view(torch.float32)  # towards zero
+            gap = (floor.view(torch.int32) + 0x10000).view(torch.float32) - floor
+            up = (after.float() - floor) / gap
+            place = (right - floor) / gap
+            slack = 0.01 * (right - before).abs() / gap.abs() + 1e-3  # products are summed in another order
+            assert ((up >= -1 - slack) & (up <= 2 + slack) & (up == up.round())).all()
+            assert (((up == 0) | (up == 1)) | (place < slack) | (place > 1 - slack))[moved].all()
+            taken.append(up[moved].flatten())
+            places.append(place[moved].flatten())
+    difference = torch.cat(taken) - torch.cat(places)
+    assert difference.abs().max() > 0
+    assert difference.mean().abs() < 4 * 0.5 / len(difference) ** 0.5
 
 
 @rounds
