@@ -12,7 +12,7 @@ from measure import Measure
 from step import Step
 from zipf import ZipfCorpus
 
-from pyembed.config import TrainConfig, usable_cores
+from pyembed.config import TableDtype, TrainConfig, usable_cores
 
 _SPARE = 2 << 30
 """Bytes to leave for everything but the tables."""
@@ -31,10 +31,12 @@ def test_threads(threads: int, corpus: ZipfCorpus, measure: Measure) -> None:
 
 
 @pytest.mark.parametrize("exponent", [1.0, 0.0], ids=["zipf", "uniform"])
+@pytest.mark.parametrize("table_dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("rows", [10**4, 10**5, 10**6, 10**7])
-def test_vocabulary(rows: int, exponent: float, tiny: bool, measure: Measure) -> None:
-    config = TrainConfig()
-    needed = 2 * 4 * rows * config.vector_size * 9 // 8 + _SPARE  # an eighth more, since rows are padded
+def test_vocabulary(rows: int, table_dtype: TableDtype, exponent: float, tiny: bool, measure: Measure) -> None:
+    config = TrainConfig(table_dtype=table_dtype)
+    size = {"float32": 4, "bfloat16": 2}[table_dtype]
+    needed = 2 * size * rows * config.vector_size * 9 // 8 + _SPARE  # an eighth more, since rows are padded
     if tiny:
         rows //= 1000
     elif (free := available_memory()) < needed:

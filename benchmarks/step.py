@@ -23,7 +23,6 @@ _STEPS: dict[tuple[str, bool], Callable[..., torch.Tensor]] = {
     ("cbow", True): ops.cbow_batch_step_,
 }
 """By model, and whether windows train together."""
-_FLOAT = 4
 _WINDOWS_LOOKED_AT = 100_000
 
 
@@ -62,7 +61,7 @@ class Step:
         """Read and written, were nothing in a cache: the rows of the contexts, the center and the negatives, or its
         share of those that windows have in common."""
         rows = self._contexts_a_window() + 1 + self.draws.negative / max(self.draws.sharing, 1)
-        return 2 * rows * self._tables.in_padded.shape[1] * _FLOAT
+        return 2 * rows * self._tables.in_padded[0].nbytes
 
     def _contexts_a_window(self) -> float:
         """One that several windows have which train together counts once."""

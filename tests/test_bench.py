@@ -96,6 +96,14 @@ def test_every_installed_program_has_a_row_with_time_memory_and_scores(results):
         assert set(run["scores"]) == ({"alike"} if run["whole"] else set())
 
 
+def test_tables_of_bfloat16_are_compared_too(corpus, tmp_path):
+    asked = job(corpus, tmp_path)
+    for name, halves in (("pyembed", False), ("pyembed-bfloat16", True)):
+        outcome = PROGRAMS[name].train(asked)
+        vectors = np.asarray(KeyedVectors.load(outcome.vectors).vectors)
+        assert (vectors.view(np.uint32) << 16 == 0).all() == halves
+
+
 def test_the_table_says_what_was_measured_with_what(results):
     page = (results / "bench.md").read_text()
     for said in ("pyembed | 1 |", "3,600 words", "vector size 8", "1 threads", "python 3.", "alike", "One round"):

@@ -180,8 +180,8 @@ LossSum skipgram_batch_range(const TokenBlock& block, const Draws& draws, float 
   const BatchScratch scratch = carve_batch(draws, tables.dimensions, memory);
   const auto count = batch_outputs<N>(draws);
   const BatchWeights<std::remove_const_t<decltype(count)>> weights(count, draws.sharing, negative_weight, scratch);
-  const SkipgramBatches<std::remove_const_t<decltype(count)>, Element> model(count, weights, scratch,
-                                                                             BatchRowsOfStep<Element>::columns(tables.dimensions));
+  const SkipgramBatches<std::remove_const_t<decltype(count)>, Element> model(
+      count, weights, scratch, BatchRowsOfStep<Element>::columns(tables.dimensions));
   return train_batches(count, block, draws, tables, rate, begin, end, scratch, model);
 }
 
@@ -201,8 +201,8 @@ LossSum cbow_batch_range(const TokenBlock& block, const Draws& draws, float nega
   const BatchScratch scratch = carve_batch(draws, tables.dimensions, memory);
   const auto count = batch_outputs<N>(draws);
   const BatchWeights<std::remove_const_t<decltype(count)>> weights(count, draws.sharing, negative_weight, scratch);
-  const CbowBatches<std::remove_const_t<decltype(count)>, Element> model(count, draws.sharing, options, weights,
-                                                                         scratch, BatchRowsOfStep<Element>::columns(tables.dimensions));
+  const CbowBatches<std::remove_const_t<decltype(count)>, Element> model(
+      count, draws.sharing, options, weights, scratch, BatchRowsOfStep<Element>::columns(tables.dimensions));
   return train_batches(count, block, draws, tables, rate, begin, end, scratch, model);
 }
 

@@ -62,9 +62,8 @@ PE_INLINE void put_rows(Element* const* rows, int64_t count, const Element* noth
     const auto second = TileColumns<Element, M>::template of<Tail>(other + d, tail);
     put(along, first.along());
     put(along + kTileRows, second.along());
-    unrolled<M>([&](auto m) PE_LAMBDA {
-      put(across + m * kTileRows, first.template across<decltype(m)::value>(second));
-    });
+    unrolled<M>([&](auto m)
+                    PE_LAMBDA { put(across + m * kTileRows, first.template across<decltype(m)::value>(second)); });
   }
 }
 

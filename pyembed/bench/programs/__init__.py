@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from pyembed.bench.job import Job, Outcome
-from pyembed.bench.programs import fasttext_unsupervised, gensim_word2vec, pyembed_word2vec, torch_loop
+from pyembed.bench.programs import (
+    fasttext_unsupervised,
+    gensim_word2vec,
+    pyembed_bfloat16,
+    pyembed_word2vec,
+    torch_loop,
+)
 
 
 class Program(Protocol):
@@ -27,6 +33,7 @@ class Program(Protocol):
 
 PROGRAMS: dict[str, Program] = {
     "pyembed": pyembed_word2vec,
+    "pyembed-bfloat16": pyembed_bfloat16,
     "gensim": gensim_word2vec,
     "fasttext": fasttext_unsupervised,
     "torch-loop": torch_loop,
