@@ -45,10 +45,15 @@ py::list texts(const Ingest& ingest, const Array<int64_t>& numbers) {
   const Types& types = ingest.types();
   const auto n = static_cast<int64_t>(types.texts.size());
   py::list texts(static_cast<size_t>(numbers.size()));
-  for (py::ssize_t i = 0; i < numbers.size(); ++i) {
+  const auto text_at = [&](py::ssize_t i) {
     const int64_t type = numbers.data()[i];
     if (type < 0 || type >= n) throw py::index_error("expected numbers of types");
-    const auto [bytes, size] = types.texts[type];
+    return types.texts[type];
+  };
+  constexpr py::ssize_t kAhead = 16;  // texts on their way from memory
+  for (py::ssize_t i = 0; i < numbers.size(); ++i) {
+    if (i + kAhead < numbers.size()) __builtin_prefetch(text_at(i + kAhead).bytes);
+    const auto [bytes, size] = text_at(i);
     PyObject* const text = PyUnicode_DecodeUTF8(bytes, static_cast<py::ssize_t>(size), "replace");
     if (text == nullptr) throw py::error_already_set();
     PyList_SET_ITEM(texts.ptr(), i, text);

@@ -112,7 +112,9 @@ def _choose_vocabulary(words: DistinctWords, config: CorpusConfig) -> tuple[Voca
             f"{words.counts.max():,} times; lower min_count or give more text"
         )
     by_position = frequent[np.argsort(words.first_positions[frequent])]
-    order = by_position[np.argsort(-words.counts[by_position], kind="stable")][: config.max_final_vocab]
+    # One sort by both, for a stable one takes three times as long.
+    count_then_place = np.arange(len(frequent)) - words.counts[by_position] * len(frequent)
+    order = by_position[np.argsort(count_then_place)][: config.max_final_vocab]
     id_of_word = np.full(len(words.counts), -1, dtype=np.int32)
     id_of_word[order] = np.arange(len(order), dtype=np.int32)
     return Vocabulary(words.texts(order), words.counts[order]), id_of_word
