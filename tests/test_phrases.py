@@ -297,3 +297,9 @@ def test_before_anything_is_counted_nothing_is_a_phrase():
     assert (len(phrases), phrases.export_phrases(), phrases[["new", "york"]]) == (0, {}, ["new", "york"])
     assert phrases[[]] == []
     assert list(phrases[[["new", "york"], []]]) == [["new", "york"], []]
+
+
+def test_a_text_of_connector_words_alone_holds_no_phrase():
+    phrases = Phrases([["of", "the"], ["of"]], 1, 0.5, connector_words=CONNECTORS)
+    assert (len(phrases), phrases.export_phrases()) == (0, {})
+    assert phrases[["of", "the"]] == ["of", "the"]

@@ -178,7 +178,10 @@ class PhraseVocabulary(Mapping[str, int]):
         of_all = np.concatenate([of_words, hashes.joined(candidates, self.counts.runs())])
         order = np.argsort(of_all)
         alike = np.diff(of_all[order]) == 0
-        suspects = order[np.append(alike, False) | np.append(False, alike)]  # equal texts are among them
+        suspected = np.zeros(len(order), dtype=np.bool_)  # equal texts are among them
+        suspected[:-1] |= alike
+        suspected[1:] |= alike
+        suspects = order[suspected]
 
         word_suspects = words[suspects[suspects < len(words)]]
         places = suspects[suspects >= len(words)] - len(words)
