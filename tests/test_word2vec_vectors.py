@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from toy_texts import SMALL, two_topics
 
 from pyembed import KeyedVectors, Word2Vec
+from pyembed.models import state
 
 DTYPES = ("float32", "bfloat16")
 
@@ -64,6 +66,45 @@ def test_an_array_that_a_script_holds_shows_what_was_trained() -> None:
 def test_on_the_cpu_vectors_are_in_memory_once() -> None:
     model = built()
     assert np.shares_memory(model.wv.vectors, model.tables.in_vectors.numpy())
+
+
+def test_tables_of_bfloat16_stand_alone_until_somebody_asks_for_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies, on_host = [], state._on_host
+    monkeypatch.setattr(state, "_on_host", lambda *table: copies.append(1) or on_host(*table))
+    model = built(table_dtype="bfloat16")
+    wv = model.wv
+    model.train(two_topics(), epochs=1)
+    model.build_vocab([["new", "a1"]], update=True)
+    model.train(two_topics(), epochs=1)
+    assert (len(wv), wv.vector_size, wv.vectors_lockf.shape) == (len(model.vocabulary), model.vector_size, (1,))
+    assert not copies
+    assert np.array_equal(wv.vectors, model.tables.in_vectors.float().numpy())
+    assert wv.vectors is wv.vectors
+    assert copies == [1]
+    model.train(two_topics(), epochs=1)
+    assert np.array_equal(wv.vectors, model.tables.in_vectors.float().numpy())
+    assert copies == [1]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda wv: pickle.loads(pickle.dumps(wv))])
+def test_copies_of_vectors_nobody_has_asked_for_are_as_any(copied: Callable[[KeyedVectors], KeyedVectors]) -> None:
+    model = built(table_dtype="bfloat16")
+    model.train(two_topics(), epochs=1)
+    expected = model.tables.in_vectors.float().numpy().copy()
+    wv = copied(model.wv)
+    assert np.array_equal(wv.vectors, expected)
+    wv.add_vectors(["more"], np.ones((1, model.vector_size)))
+    assert np.array_equal(wv.vectors[:-1], expected)
+    assert wv["more"].sum() == model.vector_size
+
+
+def test_rows_may_be_added_to_vectors_nobody_has_asked_for() -> None:
+    model = built(table_dtype="bfloat16")
+    expected = model.tables.in_vectors.float().numpy().copy()
+    model.wv.add_vectors(["more"], np.ones((1, model.vector_size)))
+    assert np.array_equal(model.wv.vectors[:-1], expected)
+    with pytest.raises(ValueError, match="words of the vocabulary"):
+        model.train(two_topics(), epochs=1)
 
 
 @pytest.mark.parametrize("table_dtype", DTYPES)

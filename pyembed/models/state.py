@@ -17,6 +17,7 @@ from pyembed.models.settings import Settings, corpus_config, training_config
 from pyembed.training.report import TrainingReport
 from pyembed.training.steps import step_ops
 from pyembed.training.tables import Tables, grown_tables, new_tables
+from pyembed.vectors.rows import LateRows
 from pyembed.vectors.trained import TrainedVectors
 
 
@@ -96,8 +97,12 @@ class ModelState(Settings):
 
     def _hold(self, tables: Tables) -> None:
         self.tables = tables
-        rows = _on_host(tables.in_padded, tables.dimensions)
-        self.wv.show(self.vocabulary.words, self.vocabulary.counts, rows)
+        table = tables.in_vectors
+        if table.dtype == torch.float32 and table.device.type == "cpu":
+            self.wv.show(self.vocabulary.words, self.vocabulary.counts, table.numpy())
+        else:  # of which a copy may be as large as all tables
+            late = LateRows((table.shape[0], table.shape[1]), lambda: _on_host(tables.in_padded, tables.dimensions))
+            self.wv.show(self.vocabulary.words, self.vocabulary.counts, late)
         settings = {**training_config(self).to_dict(), **corpus_config(self).to_dict()}
         self.wv.metadata = {name: str(value) for name, value in settings.items()}
 
@@ -109,6 +114,8 @@ class ModelState(Settings):
         """
         if (misfit := self._misfit()) is not None:
             raise ValueError(misfit)
+        if not self.wv.has_rows:
+            return
         if not self.wv.rows().flags.writeable:
             self.wv.vectors = self.wv.rows().copy()  # an array of the user's, a file's say, that nothing is shown in
         rows = self.wv.rows()
@@ -130,9 +137,8 @@ class ModelState(Settings):
         """For training: brings what was trained into `wv`, and the words back where somebody changed those."""
         if self._misfit() is not None:
             self._hold(self.tables)
-        rows = self.wv.rows()
-        if not _same_memory(self.tables.in_vectors, rows):
-            rows[...] = _on_host(self.tables.in_padded, self.tables.dimensions)
+        if self.wv.has_rows and not _same_memory(self.tables.in_vectors, self.wv.rows()):
+            torch.from_numpy(self.wv.rows()).copy_(self.tables.in_vectors.cpu())
         self.wv.rows_changed()
 
     def lock_factors(self) -> NDArray[np.float32] | None:

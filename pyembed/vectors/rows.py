@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -137,6 +138,35 @@ class FloatRows:
         self._reserve[old:new] = vectors
         self._vectors = self._reserve[:new]
         self.forget()
+
+
+class LateRows(FloatRows):
+    """float32 rows of what is kept as something else: made when somebody first asks for them."""
+
+    def __init__(self, shape: tuple[int, int], make: Callable[[], Float32Array]) -> None:
+        """make: returns an array of this shape that nobody else holds."""
+        self._late_shape, self._make = shape, make
+        self._private = False
+        self._stamp = object()
+
+    def __getattr__(self, name: str) -> Float32Array:
+        if name not in ("_vectors", "_reserve"):
+            raise AttributeError(name)
+        self._vectors = self._reserve = self._make()
+        return self._vectors
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As that of FloatRows; what makes the rows, and may hold a model's tables, stays behind."""
+        self.peek()
+        return {name: value for name, value in super().__getstate__().items() if name != "_make"}
+
+    @property
+    def made(self) -> bool:
+        return "_vectors" in vars(self)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return super().shape if self.made else self._late_shape
 
 
 class PartOfRows:

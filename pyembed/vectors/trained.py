@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pyembed.vectors.arrays import Float32Array, Int64Array
 from pyembed.vectors.attributes import default_of, grown
 from pyembed.vectors.keyed_vectors import KeyedVectors
-from pyembed.vectors.rows import FloatRows
+from pyembed.vectors.rows import FloatRows, LateRows
 
 
 class TrainedVectors(KeyedVectors):
@@ -18,7 +18,7 @@ class TrainedVectors(KeyedVectors):
 
     _lock_of_all: Float32Array
 
-    def show(self, words: Sequence[str], counts: Int64Array, rows: Float32Array) -> None:
+    def show(self, words: Sequence[str], counts: Int64Array, rows: Float32Array | LateRows) -> None:
         """Other rows, and where they are not those that were there, other words.
 
         Where the words only grow in number, further values stay, with the default of each for the new ones.
@@ -26,8 +26,8 @@ class TrainedVectors(KeyedVectors):
         Args:
             words: [V], distinct.
             counts: [V].
-            rows: [V, D], the elements of a row side by side. The array itself is kept; who changes it in another way
-                than through this object calls `rows_changed`.
+            rows: [V, D], the elements of a row side by side. The array itself is kept; who changes it, or what late
+                rows are made of, in another way than through this object calls `rows_changed`.
         """
         old = len(self)
         if old and self.index_to_key == list(words[:old]):
@@ -38,9 +38,14 @@ class TrainedVectors(KeyedVectors):
             self.expandos = {}
         self.index_to_key = list(words)
         self.key_to_index = {word: row for row, word in enumerate(self.index_to_key)}
-        self._table = FloatRows(rows)
+        self._table = rows if isinstance(rows, LateRows) else FloatRows(rows)
         self._table.keep_private()
         self.counts = counts.copy()  # the vocabulary's stay what they are, whatever is set here
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there is an array: late rows are none until somebody asks for them."""
+        return not isinstance(self._table, LateRows) or self._table.made
 
     def rows(self) -> Float32Array:
         """The array itself, [V, D], to read, and to change with a call of `rows_changed`."""
