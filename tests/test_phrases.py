@@ -300,6 +300,7 @@ def test_before_anything_is_counted_nothing_is_a_phrase():
 
 
 def test_a_text_of_connector_words_alone_holds_no_phrase():
-    phrases = Phrases([["of", "the"], ["of"]], 1, 0.5, connector_words=CONNECTORS)
-    assert (len(phrases), phrases.export_phrases()) == (0, {})
-    assert phrases[["of", "the"]] == ["of", "the"]
+    for connector in ("of", "of_the"):  # of which the second could be a phrase's name
+        phrases = Phrases([[connector, connector], [connector]], 1, 0.5, connector_words={connector})
+        assert (len(phrases), dict(phrases.vocab), phrases.export_phrases()) == (0, {}, {})
+        assert phrases[[connector]] == [connector]
