@@ -177,7 +177,18 @@ def test_ctrl_c_stops_the_program_and_writes_what_there_is(corpus, tmp_path, mon
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_ctrl_c_while_a_program_is_being_started_leaves_none_running(corpus, tmp_path, monkeypatch, script):
+def test_a_termination_ends_the_program_too(corpus, tmp_path, monkeypatch, script):
+    python = script("python", f"echo $$ > {tmp_path}/pid; kill -TERM $PPID; sleep 60")
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert main(["bench", str(corpus), "-o", str(tmp_path), *SMALL, "--programs", "pyembed"]) == 130
+    assert "Interrupted" in (tmp_path / "bench.md").read_text()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_program_is_being_started_leaves_none_running(corpus, tmp_path, monkeypatch, script, number):
     """Another thread gets the signal: the main one is interrupted wherever it is, though it has blocked it."""
     done, started = threading.Event(), []
     other = threading.Thread(target=done.wait, daemon=True)
@@ -188,7 +199,7 @@ def test_ctrl_c_while_a_program_is_being_started_leaves_none_running(corpus, tmp
         process = popen(*arguments, **options)
         if options.get("start_new_session"):
             started.append(process)
-            signal.pthread_kill(other.ident, signal.SIGINT)
+            signal.pthread_kill(other.ident, number)
             time.sleep(0.05)
         return process
 

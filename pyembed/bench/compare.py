@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 
@@ -33,9 +34,9 @@ class ComparisonError(ValueError):
 
 
 def compare(settings: Settings, announce: Callable[[str], None] = lambda _: None) -> Comparison:
-    """Runs every program on every number of epochs in every round, turn and turn about. Ctrl-C ends it early.
+    """Runs every program on every number of epochs in every round, turn and turn about.
 
-    A run that fails is kept with its error and ends nothing.
+    Ctrl-C or SIGTERM ends it early. A run that fails is kept with its error and ends nothing.
 
     Args:
         settings: what to compare.
@@ -55,7 +56,10 @@ def compare(settings: Settings, announce: Callable[[str], None] = lambda _: None
         versions={name: PROGRAMS[name].installed() for name in settings.programs},
     )
     planned = list(_plan(comparison))
-    with tempfile.TemporaryDirectory(prefix="pyembed-bench-", dir=temporary_folder()) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="pyembed-bench-", dir=temporary_folder()) as folder,
+        _termination_as_ctrl_c(),
+    ):
         for number, (program, epochs, seed) in enumerate(planned, 1):
             announce(f"{number} of {len(planned)}: {program}, epochs {epochs}, seed {seed}")
             try:
@@ -149,7 +153,7 @@ def _run_process(program: str, job: Job, folder: Path) -> str | None:
     command = [sys.executable, "-m", "pyembed.bench.child", program, str(job_file), str(outcome_file)]
     process = None
     try:
-        with log_file.open("wb") as log, _ctrl_c_held_back():
+        with log_file.open("wb") as log, _interruptions_held_back():
             # A session of its own, so that Ctrl-C comes here alone, and whatever the program started ends with it.
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -168,23 +172,41 @@ def _run_process(program: str, job: Job, folder: Path) -> str | None:
 
 
 @contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Ctrl-C is heard at the end: a process that is just being started would be left running.
-
-    Blocking the signal would not do: any other thread may receive it, and the main one is interrupted all the same.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+def _termination_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM interrupts, too: a program under way would go on without this process."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
-    heard = []
-    signal.signal(signal.SIGINT, lambda number, frame: heard.append((number, frame)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    for number, frame in heard[:1]:
-        before(number, frame)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _interruptions_held_back() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are heard at the end: a process that is just being started would be left running.
+
+    Blocking the signals would not do: any other thread may receive them, and the main one is interrupted all the same.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard: list[tuple[int, FrameType | None]] = []
+    interrupting = [number for number, handler in before.items() if callable(handler)]
+    if threading.current_thread() is not threading.main_thread():
+        interrupting = []
+    for number in interrupting:
+        signal.signal(number, lambda number, frame: heard.append((number, frame)))
+    try:
+        yield
+    finally:
+        for number in interrupting:
+            signal.signal(number, before[number])
+    for first, frame in heard[:1]:
+        handler = before[signal.Signals(first)]
+        assert callable(handler)
+        handler(first, frame)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
         help="compare with gensim, fastText and plain PyTorch on your corpus and machine",
         description="Train on CORPUS with pyembed and with whichever other programs are installed (see --list), with "
         "the same settings on the same cores, turn and turn about, each run a process of its own. Writes bench.md, "
-        "bench.json and, of quality against time, bench.svg. Ctrl-C ends early and writes what there is.",
+        "bench.json and, of quality against time, bench.svg. Ctrl-C or SIGTERM ends early and writes what there is.",
         allow_abbrev=False,
     )
     parser.add_argument("corpus", type=Path, nargs="?", metavar="CORPUS", help="plain text, one sentence a line")
