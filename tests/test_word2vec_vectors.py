@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,19 @@ def test_copies_of_vectors_nobody_has_asked_for_are_as_any(copied: Callable[[Key
     wv.add_vectors(["more"], np.ones((1, model.vector_size)))
     assert np.array_equal(wv.vectors[:-1], expected)
     assert wv["more"].sum() == model.vector_size
+
+
+def test_vectors_that_outlive_their_model_keep_no_table_but_their_own_and_that_until_it_is_read() -> None:
+    model = built(table_dtype="bfloat16")
+    wv = model.wv
+    own, other = weakref.ref(model.tables.in_padded), weakref.ref(model.tables.out_padded)
+    expected = model.tables.in_vectors.float().numpy().copy()
+    del model
+    gc.collect()
+    assert other() is None
+    assert np.array_equal(wv.vectors, expected)
+    gc.collect()
+    assert own() is None
 
 
 def test_rows_may_be_added_to_vectors_nobody_has_asked_for() -> None:

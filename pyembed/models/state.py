@@ -97,11 +97,11 @@ class ModelState(Settings):
 
     def _hold(self, tables: Tables) -> None:
         self.tables = tables
-        table = tables.in_vectors
-        if table.dtype == torch.float32 and table.device.type == "cpu":
-            self.wv.show(self.vocabulary.words, self.vocabulary.counts, table.numpy())
+        padded, D = tables.in_padded, tables.dimensions
+        if padded.dtype == torch.float32 and padded.device.type == "cpu":
+            self.wv.show(self.vocabulary.words, self.vocabulary.counts, _on_host(padded, D))
         else:  # of which a copy may be as large as all tables
-            late = LateRows((table.shape[0], table.shape[1]), lambda: _on_host(tables.in_padded, tables.dimensions))
+            late = LateRows((len(padded), D), lambda: _on_host(padded, D))
             self.wv.show(self.vocabulary.words, self.vocabulary.counts, late)
         settings = {**training_config(self).to_dict(), **corpus_config(self).to_dict()}
         self.wv.metadata = {name: str(value) for name, value in settings.items()}

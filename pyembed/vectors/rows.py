@@ -152,13 +152,18 @@ class LateRows(FloatRows):
     def __getattr__(self, name: str) -> Float32Array:
         if name not in ("_vectors", "_reserve"):
             raise AttributeError(name)
-        self._vectors = self._reserve = self._make()
-        return self._vectors
+        kept = vars(self)
+        if (make := kept.get("_make")) is not None:
+            rows = kept.setdefault("_vectors", make())  # that of the first of several threads
+            kept.setdefault("_reserve", rows)
+            kept.pop("_make", None)  # and the table that it holds
+        array: Float32Array = kept[name]
+        return array
 
     def __getstate__(self) -> dict[str, Any]:
-        """As that of FloatRows; what makes the rows, and may hold a model's tables, stays behind."""
+        """As that of FloatRows, once they are made."""
         self.peek()
-        return {name: value for name, value in super().__getstate__().items() if name != "_make"}
+        return super().__getstate__()
 
     @property
     def made(self) -> bool:
