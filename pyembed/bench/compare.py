@@ -190,23 +190,20 @@ def _interruptions_held_back() -> Iterator[None]:
 
     Blocking the signals would not do: any other thread may receive them, and the main one is interrupted all the same.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: handler for number, handler in handlers.items() if callable(handler)}
     heard: list[tuple[int, FrameType | None]] = []
-    interrupting = [number for number, handler in before.items() if callable(handler)]
-    if threading.current_thread() is not threading.main_thread():
-        interrupting = []
-    for number in interrupting:
+    for number in before:
         signal.signal(number, lambda number, frame: heard.append((number, frame)))
     try:
         yield
     finally:
-        for number in interrupting:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)
     for first, frame in heard[:1]:
-        handler = before[signal.Signals(first)]
-        assert callable(handler)
-        handler(first, frame)
+        before[signal.Signals(first)](first, frame)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
