@@ -127,9 +127,9 @@ class TrainConfig:
     of `negative`, rounded up."""
     products: Products | None = None
     """What skip-gram's batches on the CPU are multiplied as. `bfloat16`: factors may be rounded to it, where the
-    processor has units for that (AMX); sums and tables are not. None: `bfloat16` where these units are, batches fit
-    them (at most 16 contexts and 16 outputs), and there are 1,000 words or more; else `float32`. Others do not read
-    it."""
+    processor is fast at that (AMX; AMD's AVX-512 since Zen 4); sums and tables are not. None: `bfloat16` there, where
+    batches fit (at most 16 contexts and 16 outputs) and there are 1,000 words or more; else `float32`. Others do not
+    read it."""
     ns_exponent: float = 0.75
     """Negatives are drawn in proportion to count ** ns_exponent. Any finite number; word2vec's default."""
     sample: float = 1e-3

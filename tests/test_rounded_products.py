@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from blocks import LENGTHS, Tables, batch_draws, block_of, random_block, random_tables
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pyembed import Word2Vec, ops, reference
@@ -21,7 +21,7 @@ DISTINCT = [[7], list(range(60)), [], [61, 62], [63], list(range(64, 70))]
 """Sentences in which no word stands twice, so that no context stands at several places of a batch."""
 
 rounds = pytest.mark.skipif(
-    not ops.has_bfloat16_products(window=5, negative=10, sharing=6), reason="takes a processor with AMX"
+    not ops.has_bfloat16_products(window=5, negative=10, sharing=6), reason="takes AMX, or AMD's AVX-512"
 )
 
 
@@ -68,6 +68,7 @@ def test_rounding_is_all_that_differs(dimensions: int, together: int, negative: 
     vocabulary=st.integers(2, 60),
     dimensions=st.integers(1, 70),
 )
+@example(seed=10, together=5, negative=10, window=4, vocabulary=10, dimensions=3)  # numbers that are rounded far
 def test_small_steps_on_any_block_follow_the_gradient(
     seed: int, together: int, negative: int, window: int, vocabulary: int, dimensions: int
 ) -> None:
@@ -80,9 +81,11 @@ def test_small_steps_on_any_block_follow_the_gradient(
     after = single.copy()
     ops.skipgram_batch_step_(*after, block, draws, 1e-4, 1e-4, products="bfloat16")
     expected, _ = spec(single, block, draws, (1e-4, 1e-4))
-    for found, right in zip(after, expected, strict=True):
+    for found, right, before in zip(after, expected, single, strict=True):
         # of few words each is updated so much the more often; a lost update would be several times as much
-        assert (found.double() - right).abs().max() < 2e-5 * max(1, 20 / vocabulary)
+        updates = 2e-5 * max(1, 20 / vocabulary)
+        rounding = (right - before.double()).abs() / 256  # both factors are off by 2^-9, the same way in all updates
+        assert ((found.double() - right).abs() < updates + rounding).all()
 
 
 @rounds
@@ -211,8 +214,10 @@ def test_of_few_words_four_windows_train_together() -> None:
 @rounds
 def test_a_vocabulary_of_a_thousand_words_trains_by_products_of_bfloat16() -> None:
     sentences = [[f"w{(7 * start + step) % FEW_WORDS}" for step in range(20)] for start in range(FEW_WORDS)]
+    status = ops.status()
     model = Word2Vec(sentences, sg=1, vector_size=8, min_count=1, epochs=1, workers=1)
-    assert model.report.simd == "amx"
+    assert model.report.simd == status.bfloat16_products in ("amx", "avx512_bf16")
     alike = Word2Vec(sentences, sg=1, vector_size=8, min_count=1, epochs=1, workers=1, products="bfloat16", pool=6)
     assert torch.equal(torch.from_numpy(model.wv.vectors), torch.from_numpy(alike.wv.vectors))
-    assert Word2Vec(sentences, sg=1, vector_size=8, min_count=1, epochs=1, products="float32").report.simd != "amx"
+    plain = Word2Vec(sentences, sg=1, vector_size=8, min_count=1, epochs=1, products="float32")
+    assert plain.report.simd == status.simd != status.bfloat16_products

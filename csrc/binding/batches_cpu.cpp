@@ -46,8 +46,9 @@ Tensor skipgram_batch_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, T
     return train(arguments, in_vectors, out_vectors, negative_weight, {lr_begin, lr_end}, threads,
                  kernels.skipgram_step, kernels.skipgram_step_bfloat16);
   };
-  const CpuTileKernels* const tiles = bfloat16_products && fits_tiles(arguments.draws) ? amx_kernels() : nullptr;
-  return tiles ? train_by(*tiles) : train_by(best_cpu_kernels().batches);
+  const CpuProductKernels* const products =
+      bfloat16_products && fits_products(arguments.draws) ? best_product_kernels() : nullptr;
+  return products ? train_by(*products) : train_by(best_cpu_kernels().batches);
 }
 
 Tensor cbow_batch_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
@@ -69,7 +70,7 @@ Tensor has_bfloat16_products(Tensor, int64_t window, int64_t negative, int64_t s
   draws.negative = static_cast<int>(negative);
   draws.sharing = static_cast<int>(sharing);
   Tensor result = torch::stable::empty({1}, ScalarType::Bool);
-  *result.mutable_data_ptr<bool>() = fits_tiles(draws) && amx_kernels();
+  *result.mutable_data_ptr<bool>() = fits_products(draws) && best_product_kernels();
   return result;
 }
 

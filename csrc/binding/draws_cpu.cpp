@@ -60,13 +60,19 @@ Tensor draw_negatives(Tensor alias_table, int64_t first_position, int64_t count,
   return ids;
 }
 
-// The name as bytes, uint8[length]: the stable ABI passes no strings back.
-Tensor simd_name(Tensor like) {
-  (void)like;  // an op needs a tensor argument to find its device by
-  const char* name = best_cpu_kernels().name;
+// As bytes, uint8[length]: the stable ABI passes no strings back.
+Tensor bytes_of(const char* name) {
   Tensor result = torch::stable::empty({static_cast<int64_t>(std::strlen(name))}, ScalarType::Byte);
   std::memcpy(result.mutable_data_ptr<uint8_t>(), name, std::strlen(name));
   return result;
+}
+
+// An op needs a tensor argument to find its device by.
+Tensor simd_name(Tensor) { return bytes_of(best_cpu_kernels().name); }
+
+Tensor bfloat16_products_name(Tensor) {
+  const CpuProductKernels* const kernels = best_product_kernels();
+  return bytes_of(kernels ? kernels->name : "none");
 }
 
 }  // namespace
@@ -75,6 +81,7 @@ STABLE_TORCH_LIBRARY_IMPL(pyembed, CPU, library) {
   library.impl("draw_windows", TORCH_BOX(&draw_windows));
   library.impl("draw_negatives", TORCH_BOX(&draw_negatives));
   library.impl("simd_name", TORCH_BOX(&simd_name));
+  library.impl("bfloat16_products_name", TORCH_BOX(&bfloat16_products_name));
 }
 
 }  // namespace pyembed

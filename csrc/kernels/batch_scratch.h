@@ -8,7 +8,7 @@ constexpr int kTabledWindows = 6;  // of at most so many windows, the weights of
 
 // What a batch's products of bfloat16 matrices need, for 16 contexts and 16 outputs. K: columns, in whole factors
 // of 32.
-struct TileScratch {
+struct ProductScratch {
   int32_t *along_in, *along_out;     // [16, 16] rows in pairs of columns, 32 columns at a time
   int32_t* turned_out;               // [16, 16] along_out, turned
   int32_t *across_in, *across_out;   // [8, K] rows in pairs of rows
@@ -19,7 +19,7 @@ struct TileScratch {
   size_t bytes;
 };
 
-inline TileScratch carve_tiles(int64_t dimensions, char* memory) {
+inline ProductScratch carve_products(int64_t dimensions, char* memory) {
   const int64_t K = (dimensions + 31) / 32 * 32;
   char* next = memory;
   const auto take = [&](int64_t bytes) {
@@ -29,7 +29,7 @@ inline TileScratch carve_tiles(int64_t dimensions, char* memory) {
   };
   const auto pairs = [&](int64_t count) { return static_cast<int32_t*>(take(count * 4)); };
   const auto floats = [&](int64_t count) { return static_cast<float*>(take(count * 4)); };
-  TileScratch scratch;
+  ProductScratch scratch;
   scratch.along_in = pairs(16 * 16);
   scratch.along_out = pairs(16 * 16);
   scratch.turned_out = pairs(16 * 16);
@@ -59,7 +59,7 @@ struct BatchScratch {
   float** hidden_rows;     // [P]
   float* shares;           // [R, P] of each context in each window's hidden vector
   float* gradient_shares;  // [R, P] of each context in its gradient
-  TileScratch tiles;
+  ProductScratch products;
   size_t bytes;
 
   static int64_t pattern_stride(int64_t outputs) { return (outputs + 2 * kWidest - 1) / kWidest * kWidest; }
@@ -95,8 +95,8 @@ inline BatchScratch carve_batch(const Draws& draws, int64_t dimensions, void* me
   scratch.hidden_rows = pointers(P);
   scratch.shares = floats(R * P + kWidest);
   scratch.gradient_shares = floats(R * P + kWidest);
-  scratch.tiles = carve_tiles(dimensions, next);
-  scratch.bytes = static_cast<size_t>(next - static_cast<char*>(memory)) + scratch.tiles.bytes;
+  scratch.products = carve_products(dimensions, next);
+  scratch.bytes = static_cast<size_t>(next - static_cast<char*>(memory)) + scratch.products.bytes;
   return scratch;
 }
 

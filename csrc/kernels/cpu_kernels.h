@@ -39,17 +39,17 @@ struct CpuBatchKernels {
                                 int64_t begin, int64_t end, void* scratch);
 };
 
-// The same by products of bfloat16 matrices, for batches that fit the tiles: of at most kTileRows outputs, and as many
-// contexts.
-struct CpuTileKernels {
+// The same by products of bfloat16 matrices, of at most kProductRows outputs, and as many contexts.
+struct CpuProductKernels {
+  const char* name;  // "amx" or "avx512_bf16"
   decltype(CpuBatchKernels::skipgram_step) skipgram_step;
   decltype(CpuBatchKernels::skipgram_step_bfloat16) skipgram_step_bfloat16;
 };
 
-constexpr int kTileRows = 16;
+constexpr int kProductRows = 16;
 
-inline bool fits_tiles(const Draws& draws) {
-  return draws.sharing + draws.negative <= kTileRows && 2 * draws.window + draws.sharing <= kTileRows;
+inline bool fits_products(const Draws& draws) {
+  return draws.sharing + draws.negative <= kProductRows && 2 * draws.window + draws.sharing <= kProductRows;
 }
 
 struct CpuKernels {
@@ -102,10 +102,13 @@ const CpuKernels* neon_kernels();
 const CpuKernels* plain_kernels();  // never null
 
 // Null where this build or this processor lacks AMX, or the system does not lend it.
-const CpuTileKernels* amx_kernels();
+const CpuProductKernels* amx_kernels();
+// Null where they are not there, or not as fast as multiply-adds of float32.
+const CpuProductKernels* avx512bf16_kernels();
 
 // The fastest that this processor runs.
 const CpuKernels& best_cpu_kernels();
+const CpuProductKernels* best_product_kernels();  // null: none
 
 size_t step_scratch_bytes(const Draws& draws, int64_t dimensions);
 size_t batch_scratch_bytes(const Draws& draws, int64_t dimensions);

@@ -15,4 +15,9 @@ const CpuKernels& best_cpu_kernels() {
   return best;
 }
 
+const CpuProductKernels* best_product_kernels() {
+  const CpuProductKernels* const tiles = amx_kernels();
+  return tiles ? tiles : avx512bf16_kernels();
+}
+
 }  // namespace pyembed

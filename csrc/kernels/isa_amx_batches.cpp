@@ -17,23 +17,10 @@
 
 #define PE_ISA amx
 PE_TARGET_BEGIN(PE_AVX512)
-#include "kernels/unroll.h"
-//
-#include "kernels/simd_avx512.h"
-//
-#include "kernels/simd_math.h"
+#include "kernels/isa_products.h"
 // in order: each builds on those before
-#include "kernels/weighted_scores.h"
-#include "kernels/draw_ahead.h"
-#include "kernels/step_scratch.h"
-#include "kernels/batch_scratch.h"
-#include "kernels/staged_rows.h"
-#include "kernels/columns.h"
-#include "kernels/tile_groups.h"
-#include "kernels/batch_weights.h"
-#include "kernels/batch_walk.h"
+#include "kernels/rounded_columns.h"
 #include "kernels/tiles.h"
-#include "kernels/tile_rows.h"
 #include "kernels/batch_tiles.h"
 #include "kernels/batch_steps.h"
 PE_TARGET_END
@@ -53,8 +40,9 @@ bool supported() {
 
 }  // namespace
 
-const CpuTileKernels* amx_kernels() {
-  static constexpr CpuTileKernels kernels = {amx::skipgram_batch_step<float>, amx::skipgram_batch_step<BFloat16>};
+const CpuProductKernels* amx_kernels() {
+  static constexpr CpuProductKernels kernels = {"amx", amx::skipgram_batch_step<float>,
+                                                amx::skipgram_batch_step<BFloat16>};
   static const bool usable = supported();
   return usable ? &kernels : nullptr;
 }
@@ -65,7 +53,7 @@ const CpuTileKernels* amx_kernels() {
 
 namespace pyembed {
 
-const CpuTileKernels* amx_kernels() { return nullptr; }
+const CpuProductKernels* amx_kernels() { return nullptr; }
 
 }  // namespace pyembed
 #endif

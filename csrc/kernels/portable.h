@@ -100,6 +100,7 @@ PE_INLINE void prefetch_far(const void* address) {
 // Features of instruction sets, for PE_TARGET_BEGIN.
 #define PE_AVX2 "avx2,fma,bmi2"
 #define PE_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,fma,avx2,bmi2"
+#define PE_AVX512_BF16 PE_AVX512 ",avx512bf16"
 
 // PE_TARGET_BEGIN(PE_AVX2) ... PE_TARGET_END compiles what lies between for that instruction set, whatever the
 // command line says. Include every standard header before it: their inline functions must stay portable.

@@ -49,7 +49,7 @@ TRAINING = (
         "products",
         str,
         "float32|bfloat16",
-        "what batches are multiplied as (default: bfloat16 where the processor has AMX)",
+        "what batches are multiplied as (default: bfloat16 where the processor is fast at it)",
     ),
     Option(("--ns-exponent",), "ns_exponent", float, "X", "negatives are drawn in proportion to count ** X"),
     Option(("--sample", "-t"), "sample", float, "X", "thin out words above this share of the corpus; 0: none"),

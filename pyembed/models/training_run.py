@@ -98,7 +98,7 @@ class TrainingRun:
         seen = sum(epoch.words_per_second * epoch.seconds for epoch in loop.epochs)
         native = all(ops.is_native(name, config.backend, config.device) for name in step_ops(config))
         on_cpu = torch.device(config.device).type == "cpu"
-        simd = "amx" if rounds_products(loop.config) else status.simd
+        simd = status.bfloat16_products if rounds_products(loop.config) else status.simd
         return TrainingReport(
             stages=self._stages,
             raw_tokens=read.raw_tokens,

@@ -58,8 +58,8 @@ def skipgram_batch_step_(
 
 def has_bfloat16_products(window: int, negative: int, sharing: int, backend: Backend = "auto") -> bool:
     """Whether skip-gram's batches on the CPU are multiplied as matrices of bfloat16 where they may be: the processor
-    has units for that (AMX), and the batches fit them, which have at most 16 contexts (2 * window + sharing) and at
-    most 16 outputs (sharing + negative).
+    is fast at that (AMX; AMD's AVX-512 since Zen 4), and the batches fit, which have at most 16 contexts
+    (2 * window + sharing) and at most 16 outputs (sharing + negative).
     """
     op = kernel("has_bfloat16_products", backend)
     return bool(op(torch.empty(0), window, negative, sharing).item())

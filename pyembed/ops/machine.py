@@ -29,8 +29,8 @@ class Status:
     """Why not, where they are not."""
     simd: str
     """Instruction set of the compiled kernels: avx512, avx2, neon, plain, or none."""
-    bfloat16_products: bool
-    """Whether the processor multiplies matrices of bfloat16 (AMX), and the compiled kernels use it."""
+    bfloat16_products: str
+    """By what the compiled kernels multiply matrices of bfloat16: amx, avx512_bf16, or none."""
     cuda: bool
     """Whether torch sees a CUDA device."""
     cuda_kernels: bool
@@ -40,15 +40,18 @@ class Status:
 @cache
 def status() -> Status:
     """What is in use, for `pyembed info` and for reports."""
-    name = torch.ops.pyembed.simd_name(torch.empty(0))
     return Status(
         native=LOAD_ERROR is None,
         reason=LOAD_ERROR,
-        simd=bytes(name.tolist()).decode(),
-        bfloat16_products=bool(torch.ops.pyembed.has_bfloat16_products(torch.empty(0), 1, 1, 1).item()),
+        simd=_name(torch.ops.pyembed.simd_name),
+        bfloat16_products=_name(torch.ops.pyembed.bfloat16_products_name),
         cuda=torch.cuda.is_available(),
         cuda_kernels=is_native("skipgram_step_", device="cuda"),
     )
+
+
+def _name(op: Callable[..., Any]) -> str:
+    return bytes(op(torch.empty(0)).tolist()).decode()
 
 
 def is_native(name: str, backend: Backend = "auto", device: torch.device | str = "cpu") -> bool:

@@ -66,10 +66,11 @@ SCHEMAS = {
     f" Tensor(e!) last_log_decay, {_GIVEN}, float lr, float beta1, float beta2, float eps, float log_decay, {_STEP})"
     " -> ()",
     "simd_name": "(Tensor like) -> Tensor",
+    "bfloat16_products_name": "(Tensor like) -> Tensor",
     "has_bfloat16_products": "(Tensor like, int window, int negative, int sharing) -> Tensor",
 }
 
-ASKED_ABOUT = ("simd_name", "has_bfloat16_products")
+ASKED_ABOUT = ("simd_name", "bfloat16_products_name", "has_bfloat16_products")
 """Ops whose PyTorch kernels are no fallbacks: they tell that they are in use."""
 
 _REMEDY = {"cpu": "with a C++ compiler at hand", "cuda": "with PYEMBED_BUILD_CUDA=1 and nvcc at hand"}

@@ -237,6 +237,10 @@ def simd_name(like: Tensor) -> Tensor:
     return torch.tensor(list(b"none"), dtype=torch.uint8, device=like.device)
 
 
+def bfloat16_products_name(like: Tensor) -> Tensor:
+    return simd_name(like)
+
+
 def has_bfloat16_products(like: Tensor, *_shape: int) -> Tensor:
     return torch.zeros(1, dtype=torch.bool, device=like.device)
 
@@ -267,6 +271,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
         update_rows_rowwise_adagrad_,
         update_rows_adamw_,
         simd_name,
+        bfloat16_products_name,
         has_bfloat16_products,
     )
 }

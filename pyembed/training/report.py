@@ -41,7 +41,7 @@ class TrainingReport:
     """trained_tokens per second of training."""
     backend: str = ""
     simd: str = ""
-    """Instruction set of the kernels that trained: that of ops.status(), or amx where it multiplied; cuda; or none."""
+    """What the kernels trained by: ops.status().simd, or bfloat16_products where they rounded; cuda; or none."""
     device: str = ""
     threads: int = 0
     table_bytes: int = 0

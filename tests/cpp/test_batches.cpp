@@ -1,4 +1,5 @@
 // Batches of windows that train together: the steps of every instruction set equal a scalar twin in float64.
+#include "emulated_amx.h"
 #include "kernels/pair_math.h"
 #include "step_case.h"
 
@@ -207,15 +208,22 @@ double part_off(const PaddedTable<float>& found, const PaddedTable<double>& expe
   return std::sqrt(off / moved);
 }
 
+// Those that this processor runs, and those for AMX on any with AVX-512.
+std::vector<const CpuProductKernels*> product_variants() {
+  std::vector<const CpuProductKernels*> variants;
+  for (const CpuProductKernels* kernels : {amx_kernels(), avx512bf16_kernels(), emulated_amx_kernels()}) {
+    if (kernels) variants.push_back(kernels);
+  }
+  return variants;
+}
+
 // Rounding to bfloat16 is all that products of matrices change.
-void test_products_of_bfloat16_differ_by_rounding(const Shape& shape) {
-  const CpuTileKernels* const kernels = amx_kernels();
-  if (!kernels) return;
+void test_products_of_bfloat16_differ_by_rounding(const Shape& shape, const CpuProductKernels* kernels) {
   std::mt19937 random(static_cast<unsigned>(shape.D));
   const Corpus corpus(cycling_ids(400, shape.V), random);
   const std::vector<uint32_t> alias_table = random_alias_table(shape.V, random);
   const Draws draws{alias_table.data(), shape.V, shape.window, shape.negative, shape.windows, 3, 1};
-  CHECK(fits_tiles(draws));
+  CHECK(fits_products(draws));
   const TablePair<float> start = random_tables(shape.V, shape.D, 1.0f, random);
   const LearningRate rate{0.05, 0.02};
   const TokenBlock block = corpus.block(3, 389);
@@ -274,15 +282,17 @@ int main() {
   }
   // of so few words draws equal centers and one another, and there are fewer negatives than asked for
   for (const uint32_t V : {5u, 10u, 40u}) pyembed::test_steps_equal_the_twin(Shape{24, 4, 8, 5, V}, false);
-  for (const int64_t D : {1, 15, 16, 17, 31, 32, 33, 48, 100, 128}) {
-    pyembed::test_products_of_bfloat16_differ_by_rounding(Shape{D, 6, 10, 5, 120});
-  }
-  for (const Shape& shape : {Shape{33, 1, 5, 7, 120}, Shape{20, 14, 2, 1, 90}, Shape{47, 4, 8, 5, 150}}) {
-    pyembed::test_products_of_bfloat16_differ_by_rounding(shape);
+  for (const pyembed::CpuProductKernels* kernels : pyembed::product_variants()) {
+    for (const int64_t D : {1, 15, 16, 17, 31, 32, 33, 48, 100, 128}) {
+      pyembed::test_products_of_bfloat16_differ_by_rounding(Shape{D, 6, 10, 5, 120}, kernels);
+    }
+    for (const Shape& shape : {Shape{33, 1, 5, 7, 120}, Shape{20, 14, 2, 1, 90}, Shape{47, 4, 8, 5, 150}}) {
+      pyembed::test_products_of_bfloat16_differ_by_rounding(shape, kernels);
+    }
+    std::printf("products of bfloat16: all promises hold for %s\n", kernels->name);
   }
   pyembed::test_copies_of_hot_rows_train_as_the_rows_do();
   pyembed::test_tables_of_bfloat16_stay_near_those_of_float32();
   pyembed::test_blocks_without_a_pair_change_nothing();
   pyembed::print_variants("batches of windows");
-  std::printf("products of bfloat16: %s\n", pyembed::amx_kernels() ? "all promises hold for amx" : "not run, no AMX");
 }

@@ -1,10 +1,10 @@
-// Outputs in groups of the rows of a tile, in place of those of scores.h. PE_ISA names the namespace.
+// Outputs in groups of the rows of a product, in place of those of scores.h. PE_ISA names the namespace.
 #pragma once
 
 namespace pyembed::PE_ISA {
 
 // A group is whole: of outputs that are not there, weights are 0.
-constexpr int kGroupOutputs = kTileRows;
+constexpr int kGroupOutputs = kProductRows;
 PE_INLINE int group_width(int) { return kGroupOutputs; }
 
 template <class F>
@@ -14,7 +14,7 @@ PE_INLINE void for_each_group(int N, const F& f) {
 
 // Of contexts scored together, as skipgram_simd.h: no rows are brought in meanwhile.
 template <int G>
-constexpr int kTileWith = kTileRows + 1;
+constexpr int kTileWith = kProductRows + 1;
 
 constexpr int kUsualOutputs = 0;
 
