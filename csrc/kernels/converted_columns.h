@@ -1,4 +1,4 @@
-// Columns of float32 rows as factors of bfloat16, by the instructions that convert to it: half as many as
+// Columns of float32 rows as factors of bfloat16, by the instructions that convert to it: fewer than
 // rounded_columns.h takes, and numbers halfway between two become the even one. PE_ISA names the namespace.
 #pragma once
 
