@@ -55,7 +55,7 @@ Tensor pair_step_(Tensor in_vectors, Tensor out_vectors, Tensor in_ids, Tensor o
   return loss_and_pairs(with_dense_rows(in_vectors, out_vectors, [&](const Tensor& in, const Tensor& out) {
     const auto train = [&](auto element) {
       const auto tables = tables_of<decltype(element)>(in, out);
-      return exact ? run_exact_pairs(arguments.pairs, in.size(0), out.size(0), tables, tables, lr, aliased, threads)
+      return exact ? run_exact_pairs(arguments.pairs, in.size(0), tables, tables, lr, aliased, threads)
                    : train_in_turn(arguments.pairs, tables, lr, threads);
     };
     const double loss = in.scalar_type() == ScalarType::Float ? train(float{}) : train(double{});
@@ -66,7 +66,7 @@ Tensor pair_step_(Tensor in_vectors, Tensor out_vectors, Tensor in_ids, Tensor o
 Tensor pair_loss(Tensor in_vectors, Tensor out_vectors, Tensor in_ids, Tensor out_ids) {
   const PairArguments arguments(in_vectors, out_vectors, in_ids, out_ids);
   return scalar_loss(in_vectors, out_vectors, [&](const auto& tables) {
-    return run_exact_pairs(arguments.pairs, in_vectors.size(0), out_vectors.size(0), tables, {}, 0.0, false,
+    return run_exact_pairs(arguments.pairs, in_vectors.size(0), tables, {}, 0.0, false,
                            torch::stable::get_num_threads());
   });
 }
@@ -76,7 +76,7 @@ std::tuple<Tensor, Tensor> pair_loss_backward(Tensor grad, Tensor in_vectors, Te
                                               Tensor out_ids) {
   const PairArguments arguments(in_vectors, out_vectors, in_ids, out_ids);
   return dense_gradients(grad, in_vectors, out_vectors, [&](double weight, const auto& read, const auto& gradients) {
-    run_exact_pairs(arguments.pairs, in_vectors.size(0), out_vectors.size(0), read, gradients, -weight, false,
+    run_exact_pairs(arguments.pairs, in_vectors.size(0), read, gradients, -weight, false,
                     torch::stable::get_num_threads());
   });
 }

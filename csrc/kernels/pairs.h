@@ -28,14 +28,6 @@ PE_INLINE uint32_t bucket_of(int32_t out_id, int bucket_bits) {
                                (32 - bucket_bits));
 }
 
-// How often the rows of out_vectors stand in a batch, as far as a table that knows no collisions can tell.
-struct OutputUses {
-  const uint8_t* count;  // [2^bits] 0, 1, or 2 for more; null: any row may be used often
-  int bits;
-
-  PE_INLINE bool once(int32_t out_id) const { return count && count[bucket_of(out_id, bits)] == 1; }
-};
-
 // An exact step or gradient: `read` as it was before the batch decides, scale * gradient is added to `write`, which may
 // be the same tables. First the rows of in_vectors in ascending order, each with all its pairs (a segment), which
 // leaves a list of updates of out_vectors; then these, a bucket of rows at a time. pairs_plan.h makes the order and the
@@ -53,7 +45,6 @@ struct ExactPairs {
   int64_t stride;            // D rounded up to kPairColumns
   OutUpdate<Real>* updates;  // [B * N]
   int bucket_bits;           // buckets = 2^bucket_bits
-  OutputUses uses;           // an output that is used once is updated at once: nobody else reads it
 };
 
 constexpr int64_t kPairColumns = 16;  // what the rows of `before` are padded to, in elements

@@ -5,11 +5,10 @@
 
 namespace pyembed::PE_ISA {
 
-constexpr int64_t kPairsAhead = 4;     // pairs between the prefetch of their rows and their use
-constexpr int64_t kUpdatesAhead = 12;  // the same for updates of single rows
-template <class Real>
-constexpr int64_t kLineElements = 64 / sizeof(Real);  // of a cache line
-constexpr int64_t kPairsOfLoss = 256;                 // pairs whose losses add up in float lanes
+constexpr int64_t kPairsAhead = 4;                     // pairs between the prefetch of their rows and their use
+constexpr int64_t kUpdatesAhead = 20;                  // the same for updates of single rows
+constexpr int64_t kPairsOfLoss = 256;                  // pairs whose losses add up in float lanes
+constexpr double kLossOfZeros = 0.693147180559945309;  // log 2, of a score of zeros
 
 template <class Real>
 PE_INLINE void clear(Real* row, int64_t columns) {
@@ -26,10 +25,10 @@ struct PairScratch {
 };
 
 // Step sizes of G outputs of a pair: 0 for one that stands for nothing.
-template <int G, bool First, class Real, class Ahead>
-PE_INLINE void group_sizes(const Real* in, Real* const* rows, int64_t D, double rate, const Real* zeros, Real* sizes,
-                           PairLoss<Real>& loss, const Ahead& ahead) {
-  step_sizes_of<G, First>(in, rows, D, static_cast<Real>(rate), sizes, loss, ahead);
+template <int G, bool First, class Real, int Registers, class Ahead>
+PE_INLINE void group_sizes(const OwnRow<Real, Registers>& in, Real* const* rows, RowColumns<Registers> columns,
+                           double rate, const Real* zeros, Real* sizes, PairLoss<Real>& loss, const Ahead& ahead) {
+  step_sizes_of<G, First>(in, rows, columns, static_cast<Real>(rate), sizes, loss, ahead);
   bool skipped = false;
   unrolled<G>([&](auto g) PE_LAMBDA { skipped |= rows[g] == zeros; });
   if (!skipped) return;
@@ -44,7 +43,7 @@ PE_INLINE int for_each_row_group(const PairIds& pairs, int64_t pair, int64_t ahe
   const int32_t* const ids = pairs.out_ids + pair * pairs.outputs;
   const int32_t* const ids_ahead = pairs.out_ids + ahead * pairs.outputs;
   int skipped = 0;
-  for_each_pair_group(pairs.outputs, [&](auto group, auto first, int n) {
+  for_each_pair_group(pairs.outputs, [&](auto group, auto first, int n) PE_LAMBDA {
     constexpr int G = decltype(group)::value;
     Real *rows[G], *rows_ahead[G];
     PE_UNROLL
@@ -62,8 +61,9 @@ PE_INLINE int for_each_row_group(const PairIds& pairs, int64_t pair, int64_t ahe
 template <class Real>
 double train_pairs_in_turn(const PairIds& pairs, const Tables<Real>& tables, double rate, int64_t begin, int64_t end,
                            Real* memory) {
-  const PairScratch<Real> scratch(memory, tables.dimensions);
-  const int64_t D = tables.dimensions;
+  const RowColumns<0> columns{tables.dimensions};
+  const PairScratch<Real> scratch(memory, columns.D);
+  const OwnRow<Real, 0> before(scratch.row);
   double total = 0;
   int64_t skipped = 0;
   for (int64_t first = begin; first < end; first += kPairsOfLoss) {
@@ -71,19 +71,19 @@ double train_pairs_in_turn(const PairIds& pairs, const Tables<Real>& tables, dou
     PairLoss<Real> loss;
     for (int64_t b = first; b < last; ++b) {
       const int64_t ahead = b + kPairsAhead < end ? b + kPairsAhead : b;
-      Real* const in = tables.in + pairs.in_ids[b] * tables.in_stride;
       const Real* const in_ahead = tables.in + pairs.in_ids[ahead] * tables.in_stride;
-      copy_row(in, D, scratch.row);
+      Real* const in = tables.in + pairs.in_ids[b] * tables.in_stride;
+      copy_row(in, columns, scratch.row);
       const auto train = [&](auto group, auto own, const int32_t*, Real* const* rows, Real* const* rows_ahead) {
         constexpr int G = decltype(group)::value;
         Real sizes[G + kWidth];
         constexpr int H = G / 2;  // prefetches are spread over both passes
         group_sizes<G, decltype(own)::value>(
-            scratch.row, rows, D, rate, scratch.zeros, sizes, loss, [&](int64_t d) PE_LAMBDA {
+            before, rows, columns, rate, scratch.zeros, sizes, loss, [&](int64_t d) PE_LAMBDA {
               if (decltype(own)::value) prefetch_to_write(in_ahead + d);
               unrolled<H>([&](auto g) PE_LAMBDA { prefetch_to_write(rows_ahead[g] + d); });
             });
-        train_rows<G>(sizes, scratch.row, D, in, rows, [&](int64_t d) PE_LAMBDA {
+        train_rows<G>(sizes, before, columns, in, rows, [&](int64_t d) PE_LAMBDA {
           unrolled<G - H>([&](auto g) PE_LAMBDA { prefetch_to_write(rows_ahead[H + g] + d); });
         });
       };
@@ -91,74 +91,99 @@ double train_pairs_in_turn(const PairIds& pairs, const Tables<Real>& tables, dou
     }
     total += loss.take();
   }
-  return total - static_cast<double>(skipped) * 0.693147180559945309;  // log 2 for each score of zeros
+  return total - static_cast<double>(skipped) * kLossOfZeros;
 }
 
-template <class Real>
-double train_in_rows(const ExactPairs<Real>& batch, int64_t begin, int64_t end, uint32_t* cursor, Real* memory) {
+template <class Real, int Registers>
+PE_INLINE double train_segments(const ExactPairs<Real>& batch, int64_t begin, int64_t end, uint32_t* cursor,
+                                Real* memory, RowColumns<Registers> columns) {
   const Tables<Real>&read = batch.read, &write = batch.write;
-  const int64_t D = read.dimensions, past_last = batch.segments[end];
-  const PairScratch<Real> scratch(memory, D);
-  const auto pair_at = [&](int64_t k) { return static_cast<int64_t>(batch.order[k] & 0xFFFFFFFF); };
+  const int64_t past_last = batch.segments[end];
+  const PairScratch<Real> scratch(memory, columns.D);
+  const auto pair_at = [&](int64_t k) PE_LAMBDA { return static_cast<int64_t>(batch.order[k] & 0xFFFFFFFF); };
+  const auto in_id_at = [&](int64_t k) PE_LAMBDA { return static_cast<int64_t>(batch.order[k] >> 32); };
   PairLoss<Real> loss;
   double total = 0;
   int64_t skipped = 0, pairs_of_loss = 0;
   for (int64_t u = begin; u < end; ++u) {
-    const int64_t in_id = static_cast<int64_t>(batch.order[batch.segments[u]] >> 32);
+    const int64_t in_id = in_id_at(batch.segments[u]);
     Real* const before = batch.before + u * batch.stride;
-    Real* const change = batch.change ? batch.change + u * batch.stride : scratch.row;
-    copy_row(read.in + in_id * read.in_stride, D, before);
-    clear(change, batch.stride);
+    copy_row(read.in + in_id * read.in_stride, columns, before);
+    const OwnRow<Real, Registers> in(before);
+    Real* const change_memory = batch.change ? batch.change + u * batch.stride : scratch.row;
+    clear(change_memory, batch.stride);
+    OwnRow<Real, Registers> change(change_memory);
     for (int64_t k = batch.segments[u]; k < batch.segments[u + 1]; ++k) {
-      const int64_t next = k + kPairsAhead < past_last ? k + kPairsAhead : k;
-      const Real* const in_ahead = read.in + static_cast<int64_t>(batch.order[next] >> 32) * read.in_stride;
-      const auto train = [&](auto group, auto own, const int32_t* ids, Real* const* rows, Real* const* rows_ahead) {
+      if (k + 2 * kPairsAhead < past_last) {  // the ids say which rows to prefetch in time
+        prefetch_to_read(batch.pairs.out_ids + pair_at(k + 2 * kPairsAhead) * batch.pairs.outputs);
+      }
+      const int64_t ahead = k + kPairsAhead < past_last ? k + kPairsAhead : k;
+      const Real* const in_ahead = read.in + in_id_at(ahead) * read.in_stride;
+      const auto train = [&](auto group, auto own, const int32_t* ids, Real* const* rows,
+                             Real* const* rows_ahead) PE_LAMBDA {
         constexpr int G = decltype(group)::value;
         Real sizes[G + kWidth];
         constexpr int H = G / 2;  // prefetches are spread over both passes
         group_sizes<G, decltype(own)::value>(
-            before, rows, D, batch.rate, scratch.zeros, sizes, loss, [&](int64_t d) PE_LAMBDA {
+            in, rows, columns, batch.rate, scratch.zeros, sizes, loss, [&](int64_t d) PE_LAMBDA {
               if (decltype(own)::value) prefetch_to_read(in_ahead + d);
               unrolled<H>([&](auto g) PE_LAMBDA { prefetch_to_read(rows_ahead[g] + d); });
             });
-        add_rows<G>(sizes, rows, D, change, [&](int64_t d) PE_LAMBDA {
+        add_rows<G>(sizes, rows, columns, change, [&](int64_t d) PE_LAMBDA {
           unrolled<G - H>([&](auto g) PE_LAMBDA { prefetch_to_read(rows_ahead[H + g] + d); });
         });
         if (!write.in) return;
         PE_UNROLL
         for (int g = 0; g < G; ++g) {
-          if (batch.uses.once(ids[g])) {
-            add_row(sizes[g], before, D, write.out + ids[g] * write.out_stride);
-            continue;
-          }
           batch.updates[cursor[bucket_of(ids[g], batch.bucket_bits)]++] = {ids[g], static_cast<int32_t>(u), sizes[g]};
         }
       };
       skipped +=
-          for_each_row_group(batch.pairs, pair_at(k), pair_at(next), read.out, read.out_stride, scratch.zeros, train);
+          for_each_row_group(batch.pairs, pair_at(k), pair_at(ahead), read.out, read.out_stride, scratch.zeros, train);
       if (++pairs_of_loss % kPairsOfLoss == 0) total += loss.take();
     }
-    if (write.in && !batch.change) add_row(Real(1), change, D, write.in + in_id * write.in_stride);
+    if (batch.change) {
+      change.to(change_memory);
+    } else if (write.in) {
+      add_row(Real(1), change, columns, write.in + in_id * write.in_stride);
+    }
   }
   total += loss.take();
-  return total - static_cast<double>(skipped) * 0.693147180559945309;  // log 2 for each score of zeros
+  return total - static_cast<double>(skipped) * kLossOfZeros;
+}
+
+template <class Real>
+double train_in_rows(const ExactPairs<Real>& batch, int64_t begin, int64_t end, uint32_t* cursor, Real* memory) {
+  return with_columns<Real>(batch.read.dimensions, [&](auto columns) PE_LAMBDA {
+    return train_segments(batch, begin, end, cursor, memory, columns);
+  });
+}
+
+// The rows of in_vectors come in ascending order, each for several updates.
+template <class Real, int Registers>
+PE_INLINE void add_updates(const ExactPairs<Real>& batch, int64_t begin, int64_t end, RowColumns<Registers> columns) {
+  const Tables<Real>& write = batch.write;
+  int32_t segment_ahead = -1;
+  for (int64_t i = begin; i < end; ++i) {
+    if (i + kUpdatesAhead < end) {
+      const OutUpdate<Real>& ahead = batch.updates[i + kUpdatesAhead];
+      const Real* const out = write.out + ahead.id * write.out_stride;
+      for_each_line<Real>(columns, [&](int64_t d) PE_LAMBDA { prefetch_to_write(out + d); });
+      if (ahead.segment != segment_ahead) {
+        segment_ahead = ahead.segment;
+        const Real* const before = batch.before + segment_ahead * batch.stride;
+        for_each_line<Real>(columns, [&](int64_t d) PE_LAMBDA { prefetch_to_read(before + d); });
+      }
+    }
+    const OutUpdate<Real>& update = batch.updates[i];
+    const OwnRow<Real, Registers> before(batch.before + update.segment * batch.stride);
+    add_row(update.size, before, columns, write.out + update.id * write.out_stride);
+  }
 }
 
 template <class Real>
 void train_out_rows(const ExactPairs<Real>& batch, int64_t begin, int64_t end) {
-  const Tables<Real>& write = batch.write;
-  const int64_t D = write.dimensions;
-  for (int64_t i = begin; i < end; ++i) {
-    const OutUpdate<Real> update = batch.updates[i],
-                          ahead = batch.updates[i + kUpdatesAhead < end ? i + kUpdatesAhead : i];
-    const Real* const before_ahead = batch.before + ahead.segment * batch.stride;
-    const Real* const out_ahead = write.out + ahead.id * write.out_stride;
-    for (int64_t d = 0; d < D; d += kLineElements<Real>) {
-      prefetch_to_read(before_ahead + d);
-      prefetch_to_write(out_ahead + d);
-    }
-    add_row(update.size, batch.before + update.segment * batch.stride, D, write.out + update.id * write.out_stride);
-  }
+  with_columns<Real>(batch.write.dimensions, [&](auto columns) PE_LAMBDA { add_updates(batch, begin, end, columns); });
 }
 
 template <class Real>

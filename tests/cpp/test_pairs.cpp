@@ -50,19 +50,18 @@ double plain_step(const Batch& batch, int64_t begin, int64_t end, const TablePai
   return loss;
 }
 
-// An exact step on one thread, all memory no larger than promised and full of NaN.
+// An exact step as so many threads would share it, all memory no larger than promised and full of NaN.
 template <class Real>
 double exact_step(const PairKernels<Real>& kernels, const Batch& ids, const Tables<Real>& tables, int64_t in_rows,
-                  bool delayed) {
+                  bool delayed, int64_t threads) {
   const PairIds pairs = ids.view();
-  const PairPlan plan = pair_plan(pairs.count, pairs.outputs);
+  const PairPlan plan = pair_plan(pairs.count, threads);
   const int64_t stride = pair_stride(tables.dimensions);
   const auto B = static_cast<size_t>(pairs.count);
   std::vector<uint64_t> keys(B), spare(B);
   std::vector<int32_t> segments(B + 1);
   std::vector<int64_t> piece_starts(static_cast<size_t>(plan.pieces) + 1);
-  std::vector<uint32_t> counts(static_cast<size_t>(plan.pieces * plan.buckets()));
-  std::vector<uint32_t> bucket_starts(static_cast<size_t>(plan.buckets()) + 1);
+  std::vector<uint32_t> cursors(static_cast<size_t>(plan.pieces * plan.buckets()));
   std::vector<OutUpdate<Real>> updates(B * static_cast<size_t>(pairs.outputs));
   const Real nan = std::numeric_limits<Real>::quiet_NaN();
   const uint64_t* const order = sort_pairs(pairs, in_rows, keys.data(), spare.data());
@@ -71,30 +70,26 @@ double exact_step(const PairKernels<Real>& kernels, const Batch& ids, const Tabl
   CHECK(piece_starts.front() == 0 && piece_starts.back() == U);
   std::vector<Real> before(static_cast<size_t>(U * stride), nan), change(before);
   std::vector<Real> scratch(static_cast<size_t>(pair_scratch_size(tables.dimensions)), nan);
-  std::vector<uint8_t> use_counts(size_t{1} << plan.uses_bits);
-  count_uses(pairs, plan, use_counts.data());
-  const OutputUses uses{delayed ? nullptr : use_counts.data(), plan.uses_bits};
-  const auto cursor = [&](int64_t piece) { return counts.data() + piece * plan.buckets(); };
+  const auto cursor = [&](int64_t piece) { return cursors.data() + piece * plan.buckets(); };
   const auto start = [&](int64_t piece) { return piece_starts[static_cast<size_t>(piece)]; };
-  for (int64_t p = 0; p < plan.pieces; ++p) {
-    count_updates(pairs, order, segments[static_cast<size_t>(start(p))], segments[static_cast<size_t>(start(p + 1))],
-                  plan, uses, cursor(p));
-  }
-  place_updates(plan, counts.data(), bucket_starts.data());
-  CHECK(bucket_starts.back() <= updates.size());
-  const ExactPairs<Real> batch{pairs,  order,          segments.data(),  tables,
-                               tables, kRate,          before.data(),    delayed ? change.data() : nullptr,
-                               stride, updates.data(), plan.bucket_bits, uses};
+  const auto first_pair = [&](int64_t piece) { return segments[static_cast<size_t>(start(piece))]; };
+  const ExactPairs<Real> batch{pairs,  order,          segments.data(), tables,
+                               tables, kRate,          before.data(),   delayed ? change.data() : nullptr,
+                               stride, updates.data(), plan.bucket_bits};
   double loss = 0;
   for (int64_t p = plan.pieces - 1; p >= 0; --p) {  // pieces may come in any order
+    place_updates(pairs, order, first_pair(p), first_pair(p + 1), plan, cursor(p));
     loss += kernels.train_in_rows(batch, start(p), start(p + 1), cursor(p), scratch.data());
+    CHECK(cursor(p)[plan.buckets() - 1] == static_cast<uint32_t>(first_pair(p + 1) * pairs.outputs));
   }
-  for (int64_t k = 0; k < plan.buckets(); ++k) {
-    const auto bucket = static_cast<size_t>(k);
-    for (uint32_t i = bucket_starts[bucket]; i < bucket_starts[bucket + 1]; ++i) {
-      CHECK(bucket_of(updates[i].id, plan.bucket_bits) == bucket);
+  for (int64_t bucket = 0; bucket < plan.buckets(); ++bucket) {
+    for (int64_t p = 0; p < plan.pieces; ++p) {
+      const auto begin = bucket > 0 ? cursor(p)[bucket - 1] : static_cast<uint32_t>(first_pair(p) * pairs.outputs);
+      for (uint32_t i = begin; i < cursor(p)[bucket]; ++i) {
+        CHECK(bucket_of(updates[i].id, plan.bucket_bits) == static_cast<uint32_t>(bucket));
+      }
+      kernels.train_out_rows(batch, begin, cursor(p)[bucket]);
     }
-    kernels.train_out_rows(batch, bucket_starts[bucket], bucket_starts[bucket + 1]);
   }
   if (delayed) add_changes(batch, 0, U);
   return loss;
@@ -106,8 +101,9 @@ template <class Real>
 void check_exact(const PairKernels<Real>& kernels, const Batch& batch, const TablePair<float>& tables,
                  const TablePair<double>& expected, double loss, std::mt19937& random) {
   for (const bool delayed : {false, true}) {
+    const int64_t threads = delayed ? 1 : 3;
     auto found = TablePair<Real>::copy(tables, random() % 20, random() % 20);
-    CHECK(near(exact_step(kernels, batch, found.view(), tables.in.rows(), delayed), loss));
+    CHECK(near(exact_step(kernels, batch, found.view(), tables.in.rows(), delayed, threads), loss));
     CHECK(largest_difference(found, expected) < kTolerance);
     found.in.check_padding();
     found.out.check_padding();
