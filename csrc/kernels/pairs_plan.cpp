@@ -7,8 +7,8 @@
 namespace pyembed {
 namespace {
 
-constexpr int64_t kPairsOfPiece = 256;     // enough to make threads' hand-overs cheap
-constexpr int kMostPieces = 32;            // few enough to keep pieces * buckets counts small
+constexpr int64_t kPairsOfPiece = 256;   // enough to make threads' hand-overs cheap
+constexpr int kMostPieces = 32;          // few enough to keep pieces * buckets counts small
 constexpr int64_t kBucketsOfThread = 4;  // so that the thread that ends last does not end late
 constexpr int kMostBucketBits = 10;      // streams that are written at the same time
 constexpr int kDigitBits = 11;           // counts of a digit stay in the first-level cache
