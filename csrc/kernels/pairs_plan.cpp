@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kPairsOfPiece = 256;   // enough to make threads' hand-overs cheap
 constexpr int kMostPieces = 32;          // few enough to keep pieces * buckets counts small
+constexpr int64_t kPairsAhead = 32;      // between the prefetch of their ids and their use
 constexpr int64_t kBucketsOfThread = 4;  // so that the thread that ends last does not end late
 constexpr int kMostBucketBits = 10;      // streams that are written at the same time
 constexpr int kDigitBits = 11;           // counts of a digit stay in the first-level cache
@@ -69,6 +70,8 @@ void place_updates(const PairIds& pairs, const uint64_t* order, int64_t begin, i
   std::fill_n(next, plan.buckets(), 0u);
   if (plan.buckets() > 1) {
     for (int64_t k = begin; k < end; ++k) {
+      const int64_t ahead = k + kPairsAhead < end ? k + kPairsAhead : k;
+      prefetch_to_read(pairs.out_ids + static_cast<int64_t>(order[ahead] & 0xFFFFFFFF) * pairs.outputs);
       const int32_t* const ids = pairs.out_ids + static_cast<int64_t>(order[k] & 0xFFFFFFFF) * pairs.outputs;
       for (int n = 0; n < pairs.outputs; ++n) ++next[bucket_of(ids[n], plan.bucket_bits)];
     }

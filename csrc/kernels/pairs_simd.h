@@ -5,9 +5,10 @@
 
 namespace pyembed::PE_ISA {
 
-constexpr int64_t kPairsAhead = 4;                     // pairs between the prefetch of their rows and their use
-constexpr int64_t kUpdatesAhead = 20;                  // the same for updates of single rows
-constexpr int64_t kPairsOfLoss = 256;                  // pairs whose losses add up in float lanes
+constexpr int64_t kPairsAhead = 4;     // pairs between the prefetch of their rows and their use
+constexpr int64_t kUpdatesAhead = 20;  // the same for updates of single rows
+constexpr int64_t kWritesAhead = 21;   // the same for a bucket's updates as they are written: four lines
+constexpr int64_t kPairsOfLoss = 256;  // pairs whose losses add up in float lanes
 constexpr double kLossOfZeros = 0.693147180559945309;  // log 2, of a score of zeros
 
 template <class Real>
@@ -135,7 +136,9 @@ PE_INLINE double train_segments(const ExactPairs<Real>& batch, int64_t begin, in
         if (!write.in) return;
         PE_UNROLL
         for (int g = 0; g < G; ++g) {
-          batch.updates[cursor[bucket_of(ids[g], batch.bucket_bits)]++] = {ids[g], static_cast<int32_t>(u), sizes[g]};
+          OutUpdate<Real>* const update = batch.updates + cursor[bucket_of(ids[g], batch.bucket_bits)]++;
+          prefetch_to_write(update + kWritesAhead);
+          *update = {ids[g], static_cast<int32_t>(u), sizes[g]};
         }
       };
       skipped +=

@@ -64,7 +64,7 @@ def pair_step_(
 
     Exact: the step of SGD on the sum of the losses, however often a row stands in the batch, and the same bits for any
     number of threads. in_vectors and out_vectors may be one table. Takes memory beside the tables: a row for each
-    distinct in_id (two, if there is one table), 16 bytes an output (20 for float64) and 24 a pair, kept by the calling
+    distinct in_id (two, if there is one table), 12 bytes an output (16 for float64) and 24 a pair, kept by the calling
     thread for its next call. On a GPU a row for each pair (two, if there is one table), and for each four to sixteen
     outputs; some 40 bytes an output for sorting them.
 
