@@ -72,7 +72,8 @@ struct PairKernels {
   // same time (Hogwild). Returns the sum of losses.
   double (*train_in_turn)(const PairIds& pairs, const Tables<Real>& tables, double rate, int64_t begin, int64_t end,
                           Real* scratch);
-  // First half, for the segments [begin, end). cursor [buckets]: where this range's updates go. Returns the loss.
+  // First half, for the segments [begin, end). cursor [buckets]: where this range's updates go, in the end where those
+  // of each bucket end. Returns the loss.
   double (*train_in_rows)(const ExactPairs<Real>& batch, int64_t begin, int64_t end, uint32_t* cursor, Real* scratch);
   // Second half, for the updates [begin, end).
   void (*train_out_rows)(const ExactPairs<Real>& batch, int64_t begin, int64_t end);
