@@ -31,26 +31,25 @@ void Ingest::run(int index) {
       not_full_.notify_one();
       const Text text = text_of(block, worker);
       const size_t most = most_notes(text.size);
-      NoteChunk* const chunk = chunk_with_room(most, worker);
-      if (chunk == nullptr && worker.unwritten.size() < most) worker.unwritten.resize(most);
-      uint16_t* const taken = chunk != nullptr ? chunk->notes.get() + chunk->used : worker.unwritten.data();
+      const bool in_memory = find_room(most, worker);
+      if (!in_memory && worker.unwritten.size() < most) worker.unwritten.resize(most);
+      uint16_t* const taken = in_memory ? worker.chunk->notes.data() + worker.chunk->used : worker.unwritten.data();
       Notes notes = records_ ? take_notes<RecordSeparators>(block, text, worker, taken)
                              : take_notes<TextSeparators>(block, text, worker, taken);
       const uint64_t bytes = notes.size * sizeof(uint16_t);
-      if (chunk != nullptr) {
-        notes.memory = taken;
-        chunk->used += notes.size;
+      if (in_memory) {
+        notes.memory = {worker.chunk, taken};
+        worker.chunk->used += notes.size;
       }
+      uint64_t offset;
       {
         std::lock_guard<std::mutex> lock(mutex_);
-        if (chunk == nullptr) {
-          notes.offset = scratch_size_;
-          scratch_size_ += bytes;
-        }
-        notes_[block.index] = notes;
+        notes.offset = offset = scratch_size_;
+        if (!in_memory) scratch_size_ += bytes;
+        notes_[block.index] = std::move(notes);
         if (!block.bytes.empty() && block.bytes.size() <= 2 * kBlockSize) spare_.push_back(std::move(block.bytes));
       }
-      if (chunk == nullptr) write_at(scratch_, taken, bytes, static_cast<int64_t>(notes.offset));
+      if (!in_memory) write_at(scratch_, taken, bytes, static_cast<int64_t>(offset));
     }
   } catch (...) {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -61,19 +60,16 @@ void Ingest::run(int index) {
   not_full_.notify_all();
 }
 
-// Room for so many notes in memory; null where the memory for notes is used up.
-Ingest::NoteChunk* Ingest::chunk_with_room(size_t notes, Worker& worker) {
-  if (!worker.chunks.empty() && worker.chunks.back().size - worker.chunks.back().used >= notes) {
-    return &worker.chunks.back();
-  }
+// Sees to it that the worker's chunk has room for so many notes; false where the memory for notes is used up.
+bool Ingest::find_room(size_t notes, Worker& worker) {
+  if (worker.chunk != nullptr && worker.chunk->notes.size() - worker.chunk->used >= notes) return true;
   const size_t size = std::max(notes, kChunk), bytes = size * sizeof(uint16_t);
   size_t left = memory_left_;
   do {
-    if (left < bytes) return nullptr;
+    if (left < bytes) return false;
   } while (!memory_left_.compare_exchange_weak(left, left - bytes));
-  // Not make_unique, which would write to all of it; nor in large pages, since clearing one empties the L2 cache.
-  worker.chunks.push_back({std::unique_ptr<uint16_t[]>(new uint16_t[size]), size, 0});
-  return &worker.chunks.back();
+  worker.chunk = std::make_shared<NoteChunk>(NoteChunk{LargeArray<uint16_t>(size), 0});
+  return true;
 }
 
 // A byte order mark at the beginning of a source becomes blanks.

@@ -3,7 +3,9 @@
 // Threads take blocks in order, map them on their own, and hand the place to write at from block to block.
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <stdexcept>
+#include <utility>
 
 #include "ingest.h"
 #include "notes.h"
@@ -28,44 +30,61 @@ struct Output {
   std::vector<int64_t> ends;  // ascending counts of ids before each sentence end, relative to the block
 };
 
-// `words` as WordMap's, of the types of the worker that took the notes.
+// What a worker's types become, as WordMap's words, where a note of 16 bits is looked up: those of the wide types come
+// behind the two notes that are no types.
+constexpr size_t kNoTypes = 2;
+
+LargeArray<int32_t> words_of_notes(const LargeArray<int32_t>& merged_types, const int32_t* words) {
+  LargeArray<int32_t> found(std::max<size_t>(merged_types.size(), kWide) + kNoTypes);
+  for (size_t type = 0; type < merged_types.size(); ++type) {
+    found[type < kWide ? type : type + kNoTypes] = words[merged_types[type]];
+  }
+  found[kWide] = found[kSentenceEnd] = std::numeric_limits<int32_t>::min();  // below all words
+  return found;
+}
+
+// `words` as words_of_notes() found them.
 void map_block(const uint16_t* notes, size_t n, const int32_t* words, const WordMap& map, Output* output) {
   std::vector<int32_t>& ids = output->ids;
   if (ids.size() < n) ids.resize(n);
   output->ends.clear();
-  size_t size = 0;
-  for (size_t i = 0; i < n; ++i) {
-    int32_t type = notes[i];
-    if (type >= kWide) {
-      if (type == kSentenceEnd) {
-        const auto end = static_cast<int64_t>(size);
-        if (output->ends.empty() || output->ends.back() < end) output->ends.push_back(end);
-        continue;
-      }
-      type = wide_type(notes + i + 1);
-      i += 2;
-    }
-    const int32_t word = words[type];
+  int32_t* next = ids.data();
+  const auto size = [&] { return next - ids.data(); };
+  const auto put = [&](int32_t word) {
+    *next = word;
+    next += word >= 0;  // without a branch: which words are rare is not to be predicted
+  };
+  for (const uint16_t *note = notes, *const end = notes + n; note != end; ++note) {
+    int32_t word = words[*note];
     if (word >= -1) {
-      ids[size] = word;
-      size += word >= 0;  // without a branch: which words are rare is not to be predicted
+      put(word);
       continue;
     }
-    const int64_t begin = map.list_starts[-2 - word], end = map.list_starts[-1 - word];
-    ids.resize(ids.size() + static_cast<size_t>(end - begin));
-    for (int64_t k = begin; k < end; ++k) ids[size++] = map.list_words[k];
+    if (*note == kSentenceEnd) {
+      if (output->ends.empty() || output->ends.back() < size()) output->ends.push_back(size());
+      continue;
+    }
+    if (*note == kWide) {
+      word = words[wide_type(note + 1) + kNoTypes];
+      note += 2;
+      if (word >= -1) {
+        put(word);
+        continue;
+      }
+    }
+    const int64_t first = map.list_starts[-2 - word], last = map.list_starts[-1 - word], before = size();
+    ids.resize(ids.size() + static_cast<size_t>(last - first));
+    next = std::copy(map.list_words + first, map.list_words + last, ids.data() + before);
   }
-  output->size = size;
+  output->size = static_cast<size_t>(size());
 }
 
 }  // namespace
 
-EncodedSize Ingest::encode(const WordMap& map, const EncodedArrays& arrays) const {
-  std::vector<std::vector<int32_t>> words(merged_types_.size());  // [worker][its type]
-  in_threads(words.size(), [&](size_t worker) {
-    words[worker].reserve(merged_types_[worker].size());
-    for (const int32_t type : merged_types_[worker]) words[worker].push_back(map.words[type]);
-  });
+EncodedSize Ingest::encode(const WordMap& map, const EncodedArrays& arrays) {
+  if (std::exchange(encoded_, true)) throw std::logic_error("expected to encode once");
+  std::vector<LargeArray<int32_t>> words(merged_types_.size());  // [worker]
+  in_threads(words.size(), [&](size_t worker) { words[worker] = words_of_notes(merged_types_[worker], map.words); });
 
   std::atomic<size_t> next_block{0};
   std::mutex mutex;
@@ -79,14 +98,15 @@ EncodedSize Ingest::encode(const WordMap& map, const EncodedArrays& arrays) cons
       for (;;) {
         const size_t block = next_block.fetch_add(1);
         if (block >= notes_.size()) return;
-        const Notes& notes = notes_[block];
-        const uint16_t* taken = notes.memory;
+        Notes& notes = notes_[block];
+        const uint16_t* taken = notes.memory.get();
         if (taken == nullptr) {
           from_scratch.resize(notes.size);
           read_at(scratch_, from_scratch.data(), notes.size * sizeof(uint16_t), static_cast<int64_t>(notes.offset));
           taken = from_scratch.data();
         }
         map_block(taken, notes.size, words[notes.worker].data(), map, &output);
+        notes.memory.reset();
 
         int64_t first_token, first_end;
         {

@@ -144,9 +144,6 @@ void Ingest::merge() {
   }
   std::sort(types_.invalid.begin(), types_.invalid.end());
   types_.invalid.erase(std::unique(types_.invalid.begin(), types_.invalid.end()), types_.invalid.end());
-  for (const auto& worker : workers_) {
-    for (NoteChunk& chunk : worker->chunks) chunks_.push_back(std::move(chunk));
-  }
   workers_.clear();
 }
 

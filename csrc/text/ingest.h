@@ -39,11 +39,11 @@ struct Types {
     const char* bytes;
     size_t size;
   };
-  LargeArray<uint64_t> counts;            // [n]
-  LargeArray<uint64_t> first_positions;   // [n] in the stream, in bytes
-  LargeArray<Text> texts;                 // [n] in the arenas
-  std::vector<int32_t> invalid;           // those that are not valid UTF-8
-  std::vector<std::vector<char>> arenas;  // the tables' own
+  LargeArray<uint64_t> counts;           // [n]
+  LargeArray<uint64_t> first_positions;  // [n] in the stream, in bytes
+  LargeArray<Text> texts;                // [n] in the arenas
+  std::vector<int32_t> invalid;          // those that are not valid UTF-8
+  std::vector<LargeArray<char>> arenas;  // the tables' own
 };
 
 // What every type becomes: words[type] >= 0 is one word id, -1 none, -2 - k the words list_words[list_starts[k] ..
@@ -92,8 +92,8 @@ class Ingest {
   const Fault& fault() const { return fault_; }
   const Types& types() const { return types_; }
   int64_t sentence_ends() const;  // S at most
-  // Throws std::length_error where an array is too small.
-  EncodedSize encode(const WordMap& map, const EncodedArrays& arrays) const;
+  // Once, for it lets go of the notes on its way. Throws std::length_error where an array is too small.
+  EncodedSize encode(const WordMap& map, const EncodedArrays& arrays);
 
  private:
   struct Block {
@@ -115,15 +115,15 @@ class Ingest {
   struct Notes {
     int worker = 0;
     uint32_t source = 0;
-    const uint16_t* memory = nullptr;  // null: in the scratch file
-    uint64_t offset = 0;               // bytes in the scratch file
+    std::shared_ptr<const uint16_t> memory;  // in a chunk; null: in the scratch file
+    uint64_t offset = 0;                     // bytes in the scratch file
     uint64_t size = 0;
     uint64_t lines = 0;  // sentence ends in the block
   };
-  // Memory for the notes of one worker's blocks, one after another.
+  // Memory for the notes of one worker's blocks, one after another; it is theirs together.
   struct NoteChunk {
-    std::unique_ptr<uint16_t[]> notes;
-    size_t size = 0, used = 0;
+    LargeArray<uint16_t> notes;
+    size_t used = 0;
   };
   struct Worker;
 
@@ -136,7 +136,7 @@ class Ingest {
   Text text_of(Block& block, Worker& worker) const;
   template <class Separators>
   Notes take_notes(const Block& block, const Text& text, Worker& worker, uint16_t* taken);
-  NoteChunk* chunk_with_room(size_t notes, Worker& worker);
+  bool find_room(size_t notes, Worker& worker);
   void report_fault(const Block& block, const Text& text, uint64_t lines_before, uint64_t offset);
   void merge();
 
@@ -165,8 +165,8 @@ class Ingest {
   std::vector<std::thread> threads_;
 
   Types types_;
-  std::vector<std::vector<int32_t>> merged_types_;  // [worker][its type]
-  std::vector<NoteChunk> chunks_;                   // of all workers
+  std::vector<LargeArray<int32_t>> merged_types_;  // [worker][its type]
+  bool encoded_ = false;
 };
 
 }  // namespace pyembed

@@ -45,15 +45,16 @@ py::list texts(const Ingest& ingest, const Array<int64_t>& numbers) {
   const Types& types = ingest.types();
   const auto n = static_cast<int64_t>(types.texts.size());
   py::list texts(static_cast<size_t>(numbers.size()));
-  const auto text_at = [&](py::ssize_t i) {
+  const auto place_of = [&](py::ssize_t i) {
     const int64_t type = numbers.data()[i];
     if (type < 0 || type >= n) throw py::index_error("expected numbers of types");
-    return types.texts[type];
+    return &types.texts[type];
   };
-  constexpr py::ssize_t kAhead = 16;  // texts on their way from memory
+  constexpr py::ssize_t kAhead = 16;  // texts on their way from memory, and as many places of texts before them
   for (py::ssize_t i = 0; i < numbers.size(); ++i) {
-    if (i + kAhead < numbers.size()) __builtin_prefetch(text_at(i + kAhead).bytes);
-    const auto [bytes, size] = text_at(i);
+    if (i + 2 * kAhead < numbers.size()) __builtin_prefetch(place_of(i + 2 * kAhead));
+    if (i + kAhead < numbers.size()) __builtin_prefetch(place_of(i + kAhead)->bytes);
+    const auto [bytes, size] = *place_of(i);
     PyObject* const text = PyUnicode_DecodeUTF8(bytes, static_cast<py::ssize_t>(size), "replace");
     if (text == nullptr) throw py::error_already_set();
     PyList_SET_ITEM(texts.ptr(), i, text);
@@ -68,7 +69,7 @@ py::object fault(const Ingest& ingest) {
 }
 
 // Writes to `ids` and `starts` and returns how many ids and sentences there are.
-py::tuple encode(const Ingest& ingest, const Array<int32_t>& words, const Array<int64_t>& list_starts,
+py::tuple encode(Ingest& ingest, const Array<int32_t>& words, const Array<int64_t>& list_starts,
                  const Array<int32_t>& list_words, py::array_t<int32_t, py::array::c_style>& ids,
                  py::array_t<int64_t, py::array::c_style>& starts) {
   if (words.size() != static_cast<py::ssize_t>(ingest.types().counts.size())) {

@@ -10,7 +10,6 @@
 #include <stdexcept>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "large_pages.h"
 #include "separators.h"
@@ -80,7 +79,7 @@ class TypeTable {
   // Inserts a type that `count` did not find, with a count of one; `position` is where it was first seen.
   int32_t insert(const TypeKey& key, uint64_t hash, const char* bytes, size_t length, uint64_t position) {
     if (size() >= std::numeric_limits<int32_t>::max()) throw std::length_error("more than 2^31 - 1 distinct tokens");
-    if (places_.size() * 4 >= slots_.size() * 3) resize(slots_.size() * (slots_.size() < kManySlots ? 4 : 2));
+    if (places_.size() * 2 >= slots_.size()) resize(slots_.size() * (slots_.size() < kManySlots ? 4 : 2));
     const auto type = static_cast<int32_t>(size());
     place({key, 1, type}, hash);
     arena_.resize(arena_end_ + length + kKeyPadding);
@@ -96,6 +95,7 @@ class TypeTable {
   void for_each_in_part(size_t part, const Visit& visit) const {
     const size_t width = slots_.size() >> kPartBits, begin = part * width;
     for (size_t i = begin;; ++i) {
+      __builtin_prefetch(&places_.data()[slots_[(i + kAhead) & mask_].type]);
       const Slot& slot = slots_[i & mask_];
       if (slot.is_empty()) {
         if (i >= begin + width) return;
@@ -107,7 +107,7 @@ class TypeTable {
   }
 
   // The bytes of all types, where text() finds them; the table is of no use afterwards.
-  std::vector<char> take_arena() { return std::move(arena_); }
+  LargeArray<char> take_arena() { return std::move(arena_); }
 
  private:
   struct Slot {
@@ -124,9 +124,11 @@ class TypeTable {
     uint64_t position;  // where the type was first seen
   };
 
-  static constexpr size_t kFewestSlots = 1 << 12;
+  static constexpr size_t kFewestSlots = 1 << 11;
   static constexpr size_t kManySlots = 1 << 18;  // a table below that soon grows again, and every growing copies it
   static_assert(kFewestSlots >> kPartBits > 0, "every part has slots of its own");
+  static constexpr size_t kUsualBytes = 8;  // of a type; the arena grows on its own where they are longer
+  static constexpr size_t kAhead = 24;      // slots whose types' places are on their way from memory
 
   void place(const Slot& slot, uint64_t hash) {
     size_t i = hash >> shift_;
@@ -134,7 +136,10 @@ class TypeTable {
     slots_[i] = slot;
   }
 
+  // At most half of the slots are taken.
   void resize(size_t slots) {
+    places_.reserve(slots / 2);
+    arena_.reserve(slots / 2 * kUsualBytes);
     LargeArray<Slot> old(slots);
     old.swap(slots_);
     mask_ = slots - 1;
@@ -148,9 +153,9 @@ class TypeTable {
   LargeArray<Slot> slots_;
   size_t mask_ = 0;
   int shift_ = 64;
-  std::vector<char> arena_;  // the bytes of all types, one after another, then padding
+  LargeArray<char> arena_;  // the bytes of all types, one after another, then padding
   uint64_t arena_end_ = 0;
-  std::vector<Place> places_;  // [size()]
+  LargeArray<Place> places_;  // [size()]
 };
 
 }  // namespace pyembed

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "ingest.h"
@@ -20,9 +21,9 @@ struct Ingest::Worker {
   const int index;
   TypeTable types;
   std::vector<int32_t> invalid_types;
-  std::vector<char> piece;          // of a file
-  std::vector<NoteChunk> chunks;    // only the last may have room
-  std::vector<uint16_t> unwritten;  // notes on their way to the scratch file
+  std::vector<char> piece;           // of a file
+  std::shared_ptr<NoteChunk> chunk;  // the one that may have room
+  std::vector<uint16_t> unwritten;   // notes on their way to the scratch file
 };
 
 }  // namespace pyembed

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <map>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -71,7 +72,7 @@ std::string text_of(const pyembed::Types& types, int64_t type) {
 }
 
 // Every type becomes one word, its own number.
-Sentences encoded(const pyembed::Ingest& ingest, uint64_t tokens) {
+Sentences encoded(pyembed::Ingest& ingest, uint64_t tokens) {
   const pyembed::Types& types = ingest.types();
   std::vector<int32_t> words(types.counts.size());
   for (size_t i = 0; i < words.size(); ++i) words[i] = static_cast<int32_t>(i);
@@ -140,6 +141,49 @@ void test_counts_and_sentences_equal_the_twin(int threads, size_t block, size_t 
   std::fclose(scratch);
 }
 
+// Notes of 16 bits and wider ones become no word, one word or several alike.
+void test_more_types_than_a_note_has_bits_for(int threads, size_t memory) {
+  constexpr int32_t kTypes = 70'000;
+  std::string text;
+  std::vector<int32_t> expected;
+  for (int32_t i = 0; i < 2 * kTypes; ++i) {
+    const int32_t number = i < kTypes ? i : 2 * kTypes - 1 - i;
+    text += std::to_string(number) + (number % 7 == 0 ? '\n' : ' ');
+    for (int32_t k = 0; k < number % 3; ++k) expected.push_back(number + k);
+  }
+  std::FILE* scratch = std::tmpfile();
+  pyembed::Ingest ingest(descriptor(scratch), memory, threads, false, true);
+  CHECK(feed(ingest, text, 1 << 14, Fed::kBlocks));
+  ingest.finish();
+  CHECK(ingest.types().counts.size() == kTypes);
+  std::vector<int32_t> words, list_words;
+  std::vector<int64_t> list_starts = {0};
+  for (int32_t type = 0; type < kTypes; ++type) {
+    const int32_t number = std::stoi(text_of(ingest.types(), type));
+    const auto list = static_cast<int32_t>(list_starts.size() - 1);
+    words.push_back(number % 3 == 0 ? -1 : number % 3 == 1 ? number : -2 - list);
+    if (number % 3 != 2) continue;
+    list_words.insert(list_words.end(), {number, number + 1});
+    list_starts.push_back(static_cast<int64_t>(list_words.size()));
+  }
+  std::vector<int32_t> ids(expected.size());
+  std::vector<int64_t> starts(ingest.sentence_ends() + 1);
+  const pyembed::WordMap map{words.data(), list_starts.data(), list_words.data()};
+  const pyembed::EncodedArrays arrays{ids.data(), static_cast<int64_t>(ids.size()), starts.data(),
+                                      static_cast<int64_t>(starts.size())};
+  CHECK(ingest.encode(map, arrays).tokens == static_cast<int64_t>(expected.size()));
+  CHECK(ids == expected);
+  bool refused = false;  // the notes are gone
+  try {
+    ingest.encode(map, arrays);
+  } catch (const std::logic_error&) {
+    refused = true;
+  }
+  CHECK(refused);
+  ingest.close();
+  std::fclose(scratch);
+}
+
 void test_the_earliest_fault_is_found(int threads, size_t block, Fed fed) {
   std::string text = random_text(8, 20'000);
   const size_t bad = text.find(' ', text.size() / 2) + 1;
@@ -186,6 +230,8 @@ int main() {
       }
     }
     test_counts_and_sentences_equal_the_twin(threads, 4096, 0, Fed::kBlocks);
+    test_more_types_than_a_note_has_bits_for(threads, kMemory);
+    test_more_types_than_a_note_has_bits_for(threads, 0);
     test_a_failed_write_is_thrown(threads);
   }
   std::puts("text engine: all promises hold");
