@@ -7,6 +7,8 @@ CPP_BUILD := build/cpp
 # With torch's headers the CUDA ops are built too, for the execution shim of the tests.
 CMAKE_OPTIONS = -DPYEMBED_TORCH=$(shell $(BIN)/python -c \
     'import importlib.util; print(*importlib.util.find_spec("torch").submodule_search_locations)')
+# Of pytest: a core each, but no more than memory has room for.
+IN_PROCESSES := --numprocesses auto --maxprocesses 4 --dist worksteal
 HAVE_COMPILER := $(shell command -v $(CXX))
 CPP_FILES = $(shell find csrc tests/cpp benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
@@ -58,7 +60,7 @@ ifdef HAVE_COMPILER
 cpp-test: $(VENV)/.installed
 	$(BIN)/cmake -S . -B $(CPP_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja $(CMAKE_OPTIONS)
 	$(BIN)/cmake --build $(CPP_BUILD)
-	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure --no-tests=error
+	$(BIN)/ctest --test-dir $(CPP_BUILD) --parallel 2 --output-on-failure --no-tests=error
 else
 cpp-test:
 	@echo "make: no C++ compiler ($(CXX)) found: the C++ tests are left out" >&2
@@ -69,7 +71,7 @@ neon-test:
 	$(MAKE) cpp-test CPP_BUILD=build/neon CMAKE_OPTIONS=-DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/tests/cpp/aarch64.cmake
 
 python-test: setup $(VENV)/.judges
-	$(BIN)/pytest
+	$(BIN)/pytest $(IN_PROCESSES)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check

@@ -25,8 +25,9 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).resolve().parent
 SOURCES: dict[str, Any] = json.loads((ROOT / "csrc" / "sources.json").read_text())
-# -w: warnings are the business of the CMake build, where each is an error.
-COMPILE_FLAGS = ["-std=c++17", "-fvisibility=hidden", "-pthread", "-w", *SOURCES["compile_flags"]]
+# -w: warnings are the business of the CMake build, where each is an error. -g0: most Pythons ask for debug information,
+# which takes a third of the time and more than nine tenths of the files.
+COMPILE_FLAGS = ["-std=c++17", "-fvisibility=hidden", "-pthread", "-w", "-g0", *SOURCES["compile_flags"]]
 LINK_FLAGS = ["-pthread"]
 ARCHITECTURES = "7.5;8.0;8.6;8.9;9.0;10.0;12.0+PTX"
 NVCC_FLAGS = ["-O3", "-std=c++17", "--threads=2", "--disable-warnings", "-Xcompiler=-fvisibility=hidden"]

@@ -39,7 +39,7 @@ def trim(word: str, _count: int, min_count: int) -> int:
 @pytest.mark.parametrize(
     "options",
     [{}, {"min_count": 4}, {"min_count": 0}, {"max_final_vocab": 4}, {"trim_rule": trim, "min_count": 5}],
-    ids=str,
+    ids=",".join,
 )
 @pytest.mark.parametrize("text", [skewed, two_topics])
 def test_vocabularies_are_the_same(text: Callable[[], Any], options: dict[str, Any]) -> None:
