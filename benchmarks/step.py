@@ -38,7 +38,7 @@ class Step:
 
     def __call__(self) -> torch.Tensor:
         step, tables = _STEPS[self.config.model, self.draws.together], self._tables
-        options = {"products": self.config.products} if step is ops.skipgram_batch_step_ else {}
+        options = {"products": self.config.products} if self.draws.together else {}
         options["threads"] = self.config.thread_count
         return step(tables.in_padded, tables.out_padded, self.block, self.draws, 0.01, 0.01, **options)
 

@@ -121,15 +121,15 @@ class TrainConfig:
     `window` on a GPU, whose kernels train a window at a time."""
     pool: int | None = None
     """Neighbouring windows that share negatives, 2 to 64, or to 16 of a `batch`. Others do not read it. None: 4, or 6
-    where products are bfloat16."""
+    of skip-gram where products are bfloat16."""
     pool_negatives: int | None = None
     """Negatives drawn for a `batch`, 1 to 1,000, each of which counts negative / pool_negatives. None: (pool + 4) / 5
-    of `negative`, rounded up."""
+    of `negative`, rounded up; of CBOW where products are bfloat16, (pool + 6) / 5."""
     products: Products | None = None
-    """What skip-gram's batches on the CPU are multiplied as. `bfloat16`: factors may be rounded to it, where the
-    processor is fast at that (AMX; AMD's AVX-512 since Zen 4); sums and tables are not. None: `bfloat16` there, where
-    batches fit (at most 16 contexts and 16 outputs) and there are 1,000 words or more; else `float32`. Others do not
-    read it."""
+    """What batches on the CPU are multiplied as. `bfloat16`: factors may be rounded to it, where the processor is fast
+    at that (AMD's AVX-512 since Zen 4; for skip-gram also AMX); sums and tables are not. None: `bfloat16` there, where
+    batches fit (at most 16 contexts and 16 outputs, 6 windows of CBOW) and there are 1,000 words or more; else
+    `float32`. Others do not read it."""
     ns_exponent: float = 0.75
     """Negatives are drawn in proportion to count ** ns_exponent. Any finite number; word2vec's default."""
     sample: float = 1e-3
@@ -213,7 +213,7 @@ class TrainConfig:
     @property
     def windows_shared(self) -> int:
         """pool, or its default where it is None."""
-        return self.pool or (6 if self.may_round_products else 4)
+        return self.pool or (6 if self.may_round_products and self.model == "skipgram" else 4)
 
     @property
     def sharing(self) -> int:
@@ -229,15 +229,15 @@ class TrainConfig:
     @property
     def may_round_products(self) -> bool:
         """Whether these are batches that read `products`, and it is bfloat16."""
-        of_batches = self.model == "skipgram" and self.trains_batches and self.device.split(":")[0] == "cpu"
-        return of_batches and self.products == "bfloat16"
+        return self.trains_batches and self.device.split(":")[0] == "cpu" and self.products == "bfloat16"
 
     @property
     def negatives_drawn(self) -> int:
         """At a time: `negative`, or as many as are drawn for a batch."""
         if not self.trains_batches:
             return self.negative
-        default = -(-(self.windows_shared + 4) * self.negative // 5)
+        more = 6 if self.may_round_products and self.model == "cbow" else 4
+        default = -(-(self.windows_shared + more) * self.negative // 5)
         return min(default, 1_000) if self.pool_negatives is None else self.pool_negatives
 
     @property

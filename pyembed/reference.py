@@ -853,10 +853,12 @@ def path_windows(tree: HuffmanTree, block: TokenBlock, draws: Draws, begin: int,
 #                 one thread may apply the updates of a context that stands at several places of a batch one after the
 #                 other
 #     rate        that of the batch's first center that takes part
-#     products    where a step allows it, a kernel may round the factors of skip-gram's three products to the nearest
-#                 bfloat16: of the scores the rows of contexts and outputs; of the updates the same rows, and rate *
-#                 weight * error. What it sums up, and the rows that it adds the sums to, are float32 all the same. A
-#                 factor is off by 2**-9 of itself at most, a score of c and o by 2**-8 * sum over d of |c[d] * o[d]|
+#     products    where a step allows it, a kernel may round the factors of its products to the nearest bfloat16: of
+#                 skip-gram's scores the rows of contexts and outputs; of its updates the same rows, and rate * weight *
+#                 error; of CBOW also the contexts that hidden vectors are sums of, these in place of contexts, and
+#                 their gradients, rate included. What it sums up, and the rows that it adds the sums to, are float32
+#                 all the same. A factor is off by 2**-9 of itself at most, a score of c and o by
+#                 2**-8 * sum over d of |c[d] * o[d]|
 #
 # Sections 4 to 8 hold for each window; loss and pairs are sums over them. A step of many batches at a time (section 7)
 # takes whole ones. With P = 1 and weight 1 nothing differs from windows that follow one another, but for the draws that

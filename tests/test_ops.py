@@ -57,7 +57,7 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
         "cbow_loss": (*leaves, *stream, True),
         "cbow_loss_backward": (grad, *tables, *stream, True),
         "skipgram_batch_step_": (*single.copy(), *stream, 0.5, True, *lr[:3]),
-        "cbow_batch_step_": (*single.copy(), *stream, 0.5, True, False, *lr[:3]),
+        "cbow_batch_step_": (*single.copy(), *stream, 0.5, True, True, False, *lr[:3]),
         "skipgram_hs_step_": (*nodes, *paths, *lr[:3]),
         "cbow_hs_step_": (*nodes, *paths, True, False, *lr[:3]),
         "keep_tokens": (BLOCK.ids, BLOCK.sentence_starts[:-1] + 7, torch.full((12,), -1, dtype=torch.int32), 7, 1, 0),
@@ -76,7 +76,7 @@ def example_calls() -> dict[str, tuple[Any, ...]]:
         ),
         "simd_name": (torch.empty(0),),
         "bfloat16_products_name": (torch.empty(0),),
-        "has_bfloat16_products": (torch.empty(0), 5, 10, 6),
+        "has_bfloat16_products": (torch.empty(0), "skipgram", 5, 10, 6),
     }
 
 

@@ -1,5 +1,6 @@
 // Windows trained together on the CPU: the fused training steps of skip-gram and CBOW.
 #include <cmath>
+#include <string>
 
 #include "binding/cpu_windows.h"
 #include "binding/threads.h"
@@ -35,6 +36,16 @@ Tensor train(const CpuWindows& arguments, const Tensor& in_vectors, const Tensor
   }));
 }
 
+// The kernels by products of bfloat16 for such batches, or null.
+const CpuProductKernels* skipgram_products(const Draws& draws) {
+  return fits_products(draws) ? best_product_kernels() : nullptr;
+}
+
+const CpuProductKernels* cbow_products(const Draws& draws) {
+  const CpuProductKernels* const products = skipgram_products(draws);
+  return products && products->cbow_step && draws.sharing <= kMostCbowWindows ? products : nullptr;
+}
+
 Tensor skipgram_batch_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts,
                             Tensor alias_table, int64_t first_position, int64_t center_begin, int64_t center_end,
                             int64_t window, int64_t negative, int64_t sharing, int64_t seed, int64_t epoch,
@@ -46,31 +57,34 @@ Tensor skipgram_batch_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, T
     return train(arguments, in_vectors, out_vectors, negative_weight, {lr_begin, lr_end}, threads,
                  kernels.skipgram_step, kernels.skipgram_step_bfloat16);
   };
-  const CpuProductKernels* const products =
-      bfloat16_products && fits_products(arguments.draws) ? best_product_kernels() : nullptr;
+  const CpuProductKernels* const products = bfloat16_products ? skipgram_products(arguments.draws) : nullptr;
   return products ? train_by(*products) : train_by(best_cpu_kernels().batches);
 }
 
 Tensor cbow_batch_step_(Tensor in_vectors, Tensor out_vectors, Tensor ids, Tensor sentence_starts, Tensor alias_table,
                         int64_t first_position, int64_t center_begin, int64_t center_end, int64_t window,
                         int64_t negative, int64_t sharing, int64_t seed, int64_t epoch, bool shrink_windows,
-                        double negative_weight, bool mean, bool exact_gradient, double lr_begin, double lr_end,
-                        int64_t threads) {
+                        double negative_weight, bool bfloat16_products, bool mean, bool exact_gradient, double lr_begin,
+                        double lr_end, int64_t threads) {
   const CpuWindows arguments(ids, sentence_starts, alias_table, first_position, center_begin, center_end, window,
                              negative, sharing, seed, epoch, shrink_windows);
-  const CpuBatchKernels& kernels = best_cpu_kernels().batches;
-  return train(arguments, in_vectors, out_vectors, negative_weight, {lr_begin, lr_end}, threads, kernels.cbow_step,
-               kernels.cbow_step_bfloat16, CbowOptions{mean, exact_gradient});
+  const auto train_by = [&](const auto& kernels) {
+    return train(arguments, in_vectors, out_vectors, negative_weight, {lr_begin, lr_end}, threads, kernels.cbow_step,
+                 kernels.cbow_step_bfloat16, CbowOptions{mean, exact_gradient});
+  };
+  const CpuProductKernels* const products = bfloat16_products ? cbow_products(arguments.draws) : nullptr;
+  return products ? train_by(*products) : train_by(best_cpu_kernels().batches);
 }
 
 // Of such batches, whether the processor has products of bfloat16 for them.
-Tensor has_bfloat16_products(Tensor, int64_t window, int64_t negative, int64_t sharing) {
+Tensor has_bfloat16_products(Tensor, const std::string& model, int64_t window, int64_t negative, int64_t sharing) {
+  require(model == "skipgram" || model == "cbow", "model: expected skipgram or cbow, got " + model);
   Draws draws{};
   draws.window = static_cast<int>(window);
   draws.negative = static_cast<int>(negative);
   draws.sharing = static_cast<int>(sharing);
   Tensor result = torch::stable::empty({1}, ScalarType::Bool);
-  *result.mutable_data_ptr<bool>() = fits_products(draws) && best_product_kernels();
+  *result.mutable_data_ptr<bool>() = (model == "cbow" ? cbow_products(draws) : skipgram_products(draws)) != nullptr;
   return result;
 }
 

@@ -12,6 +12,10 @@ PE_INLINE Float add_dots(Float sum, __m512i pairs, const int32_t* pair) {
   return _mm512_dpbf16_ps(sum, (__m512bh)pairs, (__m512bh)_mm512_set1_epi32(*pair));
 }
 
+PE_INLINE Float add_dots(Float sum, __m512i pairs, __m512i others) {
+  return _mm512_dpbf16_ps(sum, (__m512bh)pairs, (__m512bh)others);
+}
+
 // Calls f(constant count) with the count, from 1 to Most.
 template <int Most, class F>
 PE_INLINE void with_constant(int64_t count, const F& f) {

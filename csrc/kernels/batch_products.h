@@ -181,7 +181,7 @@ class BatchFactors {
     int64_t coming = 0, step = 0;
     for_each_columns<M>(D_, [&](auto width, auto is_tail, int64_t d, int tail) PE_LAMBDA {
       step += decltype(width)::value;
-      for (; coming < count * step / registers; ++coming) prefetch_row(batch_.prefetch.rows[coming]);
+      for (; coming < count * step / registers; ++coming) batch_.prefetch.bring_in(coming, D_);
       f(width, is_tail, d, tail);
     });
   }
@@ -191,11 +191,6 @@ class BatchFactors {
   const int64_t D_, stride_, C_, N_;
   Element* const nothing_;
   const RowUpdates<Element> updates_;
-
- private:
-  PE_INLINE void prefetch_row(const Element* row) const {
-    for (int64_t d = 0; d < D_; d += 64 / static_cast<int64_t>(sizeof(Element))) prefetch_to_write(row + d);
-  }
 };
 
 // score() and update() by the units that the processor has.

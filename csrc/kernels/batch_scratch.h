@@ -14,13 +14,20 @@ struct ProductScratch {
   int32_t *across_in, *across_out;   // [8, K] rows in pairs of rows
   float* scores;                     // [16, 16]
   uint16_t *errors, *turned_errors;  // [16, 16]
-  float* sums;                       // [4, 16, 16] of what is to be added to the rows
+  float* sums;                       // [4, 16, 16] of what is to be added to the rows, or of parts of scores
   float* nothing;                    // [K], a row in place of those that are not there
+  int32_t* along_hidden;             // [K / 16, kMostCbowWindows, 16] hidden vectors in pairs of columns
+  int32_t* inside_pairs;             // [8, 16] 1 where the contexts of a pair are part of CBOW's windows
+  uint16_t* inside;                  // [16, 16] the same of single contexts
+  float *shares, *gradient_shares;   // [16] of each context in a window's hidden vector, and in its gradient
+  int64_t most_contexts;             // of a batch, made even
   size_t bytes;
+
+  static int64_t columns(int64_t dimensions) { return (dimensions + 31) / 32 * 32; }
 };
 
 inline ProductScratch carve_products(int64_t dimensions, char* memory) {
-  const int64_t K = (dimensions + 31) / 32 * 32;
+  const int64_t K = ProductScratch::columns(dimensions);
   char* next = memory;
   const auto take = [&](int64_t bytes) {
     char* const start = next;
@@ -40,6 +47,11 @@ inline ProductScratch carve_products(int64_t dimensions, char* memory) {
   scratch.turned_errors = static_cast<uint16_t*>(take(16 * 16 * 2));
   scratch.sums = floats(4 * 16 * 16);
   scratch.nothing = floats(K);
+  scratch.along_hidden = pairs(K * kMostCbowWindows);
+  scratch.inside_pairs = pairs(8 * 16);
+  scratch.inside = static_cast<uint16_t*>(take(16 * 16 * 2));
+  scratch.shares = floats(16);
+  scratch.gradient_shares = floats(16);
   scratch.bytes = static_cast<size_t>(next - memory);
   return scratch;
 }
@@ -96,6 +108,7 @@ inline BatchScratch carve_batch(const Draws& draws, int64_t dimensions, void* me
   scratch.shares = floats(R * P + kWidest);
   scratch.gradient_shares = floats(R * P + kWidest);
   scratch.products = carve_products(dimensions, next);
+  scratch.products.most_contexts = (R + 1) / 2 * 2;
   scratch.bytes = static_cast<size_t>(next - static_cast<char*>(memory)) + scratch.products.bytes;
   return scratch;
 }

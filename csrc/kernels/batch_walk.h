@@ -18,6 +18,10 @@ struct ComingRows {
     if (n == 0 && tile * kWithTile < with_scores) prefetch(tile * kWithTile, (tile + 1) * kWithTile, column);
   }
   PE_INLINE void while_updating(int64_t column) const { prefetch(with_scores, count, column); }
+  // All columns of a row.
+  PE_INLINE void bring_in(int64_t row, int64_t D) const {
+    for (int64_t d = 0; d < D; d += 64 / static_cast<int64_t>(sizeof(Element))) prefetch_to_write(rows[row] + d);
+  }
 
   // Of these rows, to bring in with updates alone.
   PE_INLINE ComingRows part(int64_t from, int64_t to) const { return {rows + from, to - from, 0}; }

@@ -44,9 +44,12 @@ struct CpuProductKernels {
   const char* name;  // "amx" or "avx512_bf16"
   decltype(CpuBatchKernels::skipgram_step) skipgram_step;
   decltype(CpuBatchKernels::skipgram_step_bfloat16) skipgram_step_bfloat16;
+  decltype(CpuBatchKernels::cbow_step) cbow_step;  // null: not as fast as by float32; of at most kMostCbowWindows
+  decltype(CpuBatchKernels::cbow_step_bfloat16) cbow_step_bfloat16;
 };
 
 constexpr int kProductRows = 16;
+constexpr int kMostCbowWindows = 6;
 
 inline bool fits_products(const Draws& draws) {
   return draws.sharing + draws.negative <= kProductRows && 2 * draws.window + draws.sharing <= kProductRows;

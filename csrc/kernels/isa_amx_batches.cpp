@@ -42,7 +42,7 @@ bool supported() {
 
 const CpuProductKernels* amx_kernels() {
   static constexpr CpuProductKernels kernels = {"amx", amx::skipgram_batch_step<float>,
-                                                amx::skipgram_batch_step<BFloat16>};
+                                                amx::skipgram_batch_step<BFloat16>, nullptr, nullptr};
   static const bool usable = supported();
   return usable ? &kernels : nullptr;
 }

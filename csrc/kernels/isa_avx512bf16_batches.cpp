@@ -19,6 +19,8 @@ PE_TARGET_BEGIN(PE_AVX512_BF16)
 #include "kernels/converted_columns.h"
 #include "kernels/batch_dots.h"
 #include "kernels/batch_steps.h"
+#include "kernels/cbow_dots.h"
+#include "kernels/cbow_batch_steps.h"
 PE_TARGET_END
 
 namespace pyembed {
@@ -36,8 +38,9 @@ bool fast() {
 }  // namespace
 
 const CpuProductKernels* avx512bf16_kernels() {
-  static constexpr CpuProductKernels kernels = {"avx512_bf16", avx512bf16::skipgram_batch_step<float>,
-                                                avx512bf16::skipgram_batch_step<BFloat16>};
+  static constexpr CpuProductKernels kernels = {
+      "avx512_bf16", avx512bf16::skipgram_batch_step<float>, avx512bf16::skipgram_batch_step<BFloat16>,
+      avx512bf16::cbow_batch_step<float>, avx512bf16::cbow_batch_step<BFloat16>};
   static const bool usable = fast();
   return usable ? &kernels : nullptr;
 }

@@ -19,6 +19,8 @@
 #include "kernels/batch_walk.h"
 #include "kernels/batch_vectors.h"
 #include "kernels/batch_steps.h"
+#include "kernels/cbow_vectors.h"
+#include "kernels/cbow_batch_steps.h"
 
 namespace pyembed::PE_ISA {
 

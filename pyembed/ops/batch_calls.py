@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyembed.config import Backend, Products
+from pyembed.config import Backend, Model, Products
 from pyembed.ops.calls import float32_kernel, require_no_grad, stream_arguments, threads_at_once
 from pyembed.ops.machine import kernel
 from pyembed.reference import Draws, TokenBlock
@@ -56,13 +56,13 @@ def skipgram_batch_step_(
     return total
 
 
-def has_bfloat16_products(window: int, negative: int, sharing: int, backend: Backend = "auto") -> bool:
-    """Whether skip-gram's batches on the CPU are multiplied as matrices of bfloat16 where they may be: the processor
-    is fast at that (AMX; AMD's AVX-512 since Zen 4), and the batches fit, which have at most 16 contexts
-    (2 * window + sharing) and at most 16 outputs (sharing + negative).
+def has_bfloat16_products(model: Model, window: int, negative: int, sharing: int, backend: Backend = "auto") -> bool:
+    """Whether batches on the CPU are multiplied as matrices of bfloat16 where they may be: the processor is fast at
+    that (AMD's AVX-512 since Zen 4; for skip-gram also AMX), and the batches fit, which have at most 16 contexts
+    (2 * window + sharing) and at most 16 outputs (sharing + negative), of CBOW at most 6 windows.
     """
     op = kernel("has_bfloat16_products", backend)
-    return bool(op(torch.empty(0), window, negative, sharing).item())
+    return bool(op(torch.empty(0), model, window, negative, sharing).item())
 
 
 def cbow_batch_step_(
@@ -73,6 +73,7 @@ def cbow_batch_step_(
     lr_begin: float,
     lr_end: float,
     *,
+    products: Products = "float32",
     mean: bool = True,
     exact_gradient: bool = False,
     threads: int = 1,
@@ -82,5 +83,7 @@ def cbow_batch_step_(
     require_no_grad(in_vectors, out_vectors)
     op = float32_kernel("cbow_batch_step_", backend, in_vectors)
     rate = (lr_begin, lr_end, threads_at_once(threads, in_vectors.device))
-    total: Tensor = op(in_vectors, out_vectors, *_arguments(block, draws), mean, exact_gradient, *rate)
+    total: Tensor = op(
+        in_vectors, out_vectors, *_arguments(block, draws), products == "bfloat16", mean, exact_gradient, *rate
+    )
     return total

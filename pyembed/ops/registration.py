@@ -45,8 +45,8 @@ SCHEMAS = {
     "cbow_loss_backward": f"(Tensor grad, {_TABLES}, {_STREAM}, bool mean) -> (Tensor, Tensor)",
     "skipgram_batch_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, float negative_weight, bool bfloat16_products,"
     f" {_PLAIN_RATE}) -> Tensor",
-    "cbow_batch_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, float negative_weight, bool mean, bool exact_gradient,"
-    f" {_PLAIN_RATE}) -> Tensor",
+    "cbow_batch_step_": f"({_TABLES_IN_PLACE}, {_STREAM}, float negative_weight, bool bfloat16_products, bool mean,"
+    f" bool exact_gradient, {_PLAIN_RATE}) -> Tensor",
     "skipgram_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, {_PLAIN_RATE}) -> Tensor",
     "cbow_hs_step_": f"({_NODES_IN_PLACE}, {_PATH_STREAM}, bool mean, bool exact_gradient, {_PLAIN_RATE}) -> Tensor",
     "keep_tokens": "(Tensor ids, Tensor sentence_starts, Tensor keep_threshold, SymInt first_position, SymInt seed,"
@@ -67,7 +67,7 @@ SCHEMAS = {
     " -> ()",
     "simd_name": "(Tensor like) -> Tensor",
     "bfloat16_products_name": "(Tensor like) -> Tensor",
-    "has_bfloat16_products": "(Tensor like, int window, int negative, int sharing) -> Tensor",
+    "has_bfloat16_products": "(Tensor like, str model, int window, int negative, int sharing) -> Tensor",
 }
 
 ASKED_ABOUT = ("simd_name", "bfloat16_products_name", "has_bfloat16_products")

@@ -204,7 +204,7 @@ def skipgram_batch_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) ->
 
 
 def cbow_batch_step_(in_vectors: Tensor, out_vectors: Tensor, *rest: Any) -> Tensor:
-    *stream, mean, exact_gradient, lr_begin, lr_end, _threads = rest
+    *stream, _bfloat16_products, mean, exact_gradient, lr_begin, lr_end, _threads = rest
     gradient_of = partial(reference.cbow_gradient, mean=mean, exact_gradient=exact_gradient)
     return _step(gradient_of, (in_vectors, out_vectors), _batch_stream(*stream), (lr_begin, lr_end))
 
@@ -241,7 +241,7 @@ def bfloat16_products_name(like: Tensor) -> Tensor:
     return simd_name(like)
 
 
-def has_bfloat16_products(like: Tensor, *_shape: int) -> Tensor:
+def has_bfloat16_products(like: Tensor, *_batch: Any) -> Tensor:
     return torch.zeros(1, dtype=torch.bool, device=like.device)
 
 

@@ -25,7 +25,7 @@ def with_products(config: TrainConfig, words: int) -> TrainConfig:
 def rounds_products(config: TrainConfig) -> bool:
     """Whether products are rounded to bfloat16: they may be, and the processor has units for it."""
     return config.may_round_products and ops.has_bfloat16_products(
-        config.window, config.negatives_drawn, config.sharing, config.backend
+        config.model, config.window, config.negatives_drawn, config.sharing, config.backend
     )
 
 

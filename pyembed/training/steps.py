@@ -85,10 +85,9 @@ def _options(config: TrainConfig) -> dict[str, Any]:
 
 def _negative_sampling(in_padded: Tensor, out_padded: Tensor, config: TrainConfig, frequent: int) -> Step:
     if config.trains_batches:
-        if config.model == "cbow":
-            return partial(ops.cbow_batch_step_, in_padded, out_padded, **_options(config))
+        batch_step = ops.skipgram_batch_step_ if config.model == "skipgram" else ops.cbow_batch_step_
         products = config.products or "float32"
-        return partial(ops.skipgram_batch_step_, in_padded, out_padded, products=products, **_options(config))
+        return partial(batch_step, in_padded, out_padded, products=products, **_options(config))
     step = ops.skipgram_step_ if config.model == "skipgram" else ops.cbow_step_
     options = {"write_back": config.write_back, "frequent": frequent, **_options(config)}
     return partial(step, in_padded, out_padded, **options)

@@ -27,7 +27,7 @@ namespace pyembed {
 
 const CpuProductKernels* emulated_amx_kernels() {
   static constexpr CpuProductKernels kernels = {"emulated amx", emulated_amx::skipgram_batch_step<float>,
-                                                emulated_amx::skipgram_batch_step<BFloat16>};
+                                                emulated_amx::skipgram_batch_step<BFloat16>, nullptr, nullptr};
   return avx512_kernels() ? &kernels : nullptr;
 }
 

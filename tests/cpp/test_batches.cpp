@@ -218,7 +218,7 @@ std::vector<const CpuProductKernels*> product_variants() {
 }
 
 // Rounding to bfloat16 is all that products of matrices change.
-void test_products_of_bfloat16_differ_by_rounding(const Shape& shape, const CpuProductKernels* kernels) {
+void check_products_differ_by_rounding(const Shape& shape, const CpuProductKernels* kernels, const Model& model) {
   std::mt19937 random(static_cast<unsigned>(shape.D));
   const Corpus corpus(cycling_ids(400, shape.V), random);
   const std::vector<uint32_t> alias_table = random_alias_table(shape.V, random);
@@ -228,10 +228,11 @@ void test_products_of_bfloat16_differ_by_rounding(const Shape& shape, const CpuP
   const LearningRate rate{0.05, 0.02};
   const TokenBlock block = corpus.block(3, 389);
   auto expected = TablePair<double>::copy(start, 0, 0);
-  const LossSum expected_sum = twin(block, draws, {false, {}}, expected, rate);
+  const LossSum expected_sum = twin(block, draws, model, expected, rate);
   auto tables = TablePair<float>::copy(start, 3, 5);
-  const CpuBatchKernels steps{kernels->skipgram_step, kernels->skipgram_step_bfloat16, nullptr, nullptr};
-  const LossSum sum = step(steps, block, draws, {false, {}}, tables.view(), rate, 3, 389);
+  const CpuBatchKernels steps{kernels->skipgram_step, kernels->skipgram_step_bfloat16, kernels->cbow_step,
+                              kernels->cbow_step_bfloat16};
+  const LossSum sum = step(steps, block, draws, model, tables.view(), rate, 3, 389);
   CHECK(sum.pairs == expected_sum.pairs);
   CHECK(std::abs(sum.loss - expected_sum.loss) < 1e-3 * expected_sum.loss);
   CHECK(part_off(tables.in, expected.in, start.in) < 0.006);
@@ -241,9 +242,9 @@ void test_products_of_bfloat16_differ_by_rounding(const Shape& shape, const CpuP
 
   HalfTable in(start.in, 3), out(start.out, 5);
   auto single = TablePair<float>::copy(start, 0, 0);
-  step(steps, block, draws, {false, {}}, single.view(), rate, 3, 389);
+  step(steps, block, draws, model, single.view(), rate, 3, 389);
   const Tables<BFloat16> half{in.elements.data(), out.elements.data(), shape.D, in.stride, out.stride};
-  CHECK(step(steps, block, draws, {false, {}}, half, rate, 3, 389).pairs == sum.pairs);
+  CHECK(step(steps, block, draws, model, half, rate, 3, 389).pairs == sum.pairs);
   double size = 0;
   for (int64_t r = 0; r < shape.V; ++r) {
     for (int64_t d = 0; d < shape.D; ++d) size += static_cast<double>(single.in.at(r, d) * single.in.at(r, d));
@@ -251,6 +252,13 @@ void test_products_of_bfloat16_differ_by_rounding(const Shape& shape, const CpuP
   CHECK(in.distance(single.in) < 0.01 * size);
   in.check_padding();
   out.check_padding();
+}
+
+void test_products_of_bfloat16_differ_by_rounding(const Shape& shape, const CpuProductKernels* kernels) {
+  for (const Model& model : all_models()) {
+    if (model.cbow && (!kernels->cbow_step || shape.windows > kMostCbowWindows)) continue;
+    check_products_differ_by_rounding(shape, kernels, model);
+  }
 }
 
 void test_blocks_without_a_pair_change_nothing() {
@@ -286,7 +294,8 @@ int main() {
     for (const int64_t D : {1, 15, 16, 17, 31, 32, 33, 48, 100, 128}) {
       pyembed::test_products_of_bfloat16_differ_by_rounding(Shape{D, 6, 10, 5, 120}, kernels);
     }
-    for (const Shape& shape : {Shape{33, 1, 5, 7, 120}, Shape{20, 14, 2, 1, 90}, Shape{47, 4, 8, 5, 150}}) {
+    for (const Shape& shape : {Shape{33, 1, 5, 7, 120}, Shape{20, 14, 2, 1, 90}, Shape{47, 4, 8, 5, 150},
+                               Shape{50, 2, 14, 6, 150}, Shape{100, 4, 12, 5, 150}, Shape{65, 5, 11, 3, 90}}) {
       pyembed::test_products_of_bfloat16_differ_by_rounding(shape, kernels);
     }
     std::printf("products of bfloat16: all promises hold for %s\n", kernels->name);
