@@ -854,8 +854,8 @@ def path_windows(tree: HuffmanTree, block: TokenBlock, draws: Draws, begin: int,
 #                 other
 #     rate        that of the batch's first center that takes part
 #     products    where a step allows it, a kernel may round the factors of its products to the nearest bfloat16: of
-#                 skip-gram's scores the rows of contexts and outputs; of its updates the same rows, and rate * weight *
-#                 error; of CBOW also the contexts that hidden vectors are sums of, these in place of contexts, and
+#                 scores the rows of contexts and outputs; of updates the same rows, and rate * weight * error. CBOW's
+#                 hidden vectors stand for contexts there, and so are rounded; as are the rows that they sum up, and
 #                 their gradients, rate included. What it sums up, and the rows that it adds the sums to, are float32
 #                 all the same. A factor is off by 2**-9 of itself at most, a score of c and o by
 #                 2**-8 * sum over d of |c[d] * o[d]|
