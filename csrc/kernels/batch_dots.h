@@ -36,8 +36,10 @@ class BatchProducts : public BatchFactors<Window> {
   PE_INLINE BatchProducts(const Window& batch, int64_t D, const BatchScratch& scratch) : Factors(batch, D, scratch) {}
 
   PE_INLINE void score() const {
+    const auto coming = batch_.prefetch.share(1, 2);
     for (int64_t c = 0; c < C_; ++c) store(scratch_.scores + c * kProductRows, zero());
     for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+      coming.template bring_in_columns<decltype(registers)::value>(d);
       const int pairs = this->template put_columns<decltype(registers)::value, decltype(is_tail)::value>(d, tail);
       with_constant<kProductRows / 2>((C_ + 1) / 2,
                                       [&](auto twos) PE_LAMBDA { add_scores<2 * decltype(twos)::value>(pairs); });
@@ -58,9 +60,11 @@ class BatchProducts : public BatchFactors<Window> {
     this->turned_outputs(outputs);
     const auto* const errors = reinterpret_cast<const int32_t*>(scratch_.errors);
     const auto* const turned_errors = reinterpret_cast<const int32_t*>(scratch_.turned_errors);
-    this->template for_each_columns_updated<2>([&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+    const auto coming = batch_.prefetch.share(0, 2);
+    for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
       constexpr int M = decltype(registers)::value;
       constexpr bool Tail = decltype(is_tail)::value;
+      coming.template bring_in_columns<M>(d);
       add_products<kErrorPairs, M, Tail>(batch_.context_rows, C_, errors, scratch_.across_out + d, d, tail);
       add_products<P, M, Tail>(outputs, kProductRows, turned_errors, scratch_.across_in + d, d, tail);
     });

@@ -174,18 +174,6 @@ class BatchFactors {
     });
   }
 
-  // As for_each_columns(), and brings in the next batch's rows meanwhile.
-  template <int M, class F>
-  PE_INLINE void for_each_columns_updated(const F& f) const {
-    const int64_t count = batch_.prefetch.count, registers = (D_ + kWidth - 1) / kWidth;
-    int64_t coming = 0, step = 0;
-    for_each_columns<M>(D_, [&](auto width, auto is_tail, int64_t d, int tail) PE_LAMBDA {
-      step += decltype(width)::value;
-      for (; coming < count * step / registers; ++coming) batch_.prefetch.bring_in(coming, D_);
-      f(width, is_tail, d, tail);
-    });
-  }
-
   const Window& batch_;
   const ProductScratch& scratch_;
   const int64_t D_, stride_, C_, N_;

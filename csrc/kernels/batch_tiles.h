@@ -54,7 +54,7 @@ class BatchProducts : public BatchFactors<Window> {
     load_tile<kTurnedErrors>(scratch_.turned_errors, kTileBytes / 2);
     Element* outputs[kProductRows];
     this->turned_outputs(outputs);
-    this->template for_each_columns_updated<2>([&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+    for_each_columns_updated<2>([&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
       constexpr int M = decltype(registers)::value;
       constexpr bool Tail = decltype(is_tail)::value;
       unrolled<M>([&](auto m) PE_LAMBDA { multiply<decltype(m)::value>(d + m * kProductRows); });
@@ -70,6 +70,18 @@ class BatchProducts : public BatchFactors<Window> {
   }
 
  private:
+  // As for_each_columns(), and brings in the next batch's rows meanwhile.
+  template <int M, class F>
+  PE_INLINE void for_each_columns_updated(const F& f) const {
+    const int64_t count = batch_.prefetch.count, registers = (D_ + kWidth - 1) / kWidth;
+    int64_t coming = 0, step = 0;
+    for_each_columns<M>(D_, [&](auto width, auto is_tail, int64_t d, int tail) PE_LAMBDA {
+      step += decltype(width)::value;
+      for (; coming < count * step / registers; ++coming) batch_.prefetch.bring_in(coming, D_);
+      f(width, is_tail, d, tail);
+    });
+  }
+
   float* sums_of(int product) const { return scratch_.sums + product * kProductRows * kProductRows; }
 
   // What is to be added to 16 columns of contexts and outputs.

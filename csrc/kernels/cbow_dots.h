@@ -72,14 +72,11 @@ class CbowProducts {
   }
 
   PE_INLINE void update() const {
-    const int64_t count = batch_.prefetch.count, registers = (D_ + kWidth - 1) / kWidth;
-    const int64_t each = (count + registers - 1) / registers;
-    int64_t coming = 0, step = 0;
+    const auto coming = batch_.prefetch.share(0, 2);
     for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
       constexpr int M = decltype(registers)::value;
       constexpr bool Tail = decltype(is_tail)::value;
-      step += M * each;
-      for (; coming < step && coming < count; ++coming) batch_.prefetch.bring_in(coming, D_);
+      coming.template bring_in_columns<M>(d);
       __m512i pairs[T * M];
       sum_outputs<M>(d, pairs);
       const auto* const inside = reinterpret_cast<const int32_t*>(s_.inside);
@@ -126,11 +123,13 @@ class CbowProducts {
   PE_INLINE void score_quad(int quad) const {
     Element* const* const rows = outputs_ + 4 * quad;
     int32_t* const across = s_.across_out + 2 * quad * stride_;
+    const auto coming = batch_.prefetch.share(1, 2).share(quad, kProductRows / 4);
     Float sums[4 * P];
     unrolled<4 * P>([&](auto i) PE_LAMBDA { sums[i] = zero(); });
     for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
       constexpr int M = decltype(registers)::value;
       constexpr bool Tail = decltype(is_tail)::value;
+      coming.template bring_in_columns<M>(d);
       const auto of = [&](int i) PE_LAMBDA { return FactorColumns<Element, M>::template of<Tail>(rows[i] + d, tail); };
       const FactorColumns<Element, M> outputs[4] = {of(0), of(1), of(2), of(3)};
       unrolled<2 * M>([&](auto j) PE_LAMBDA {
