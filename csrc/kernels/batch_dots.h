@@ -36,7 +36,7 @@ class BatchProducts : public BatchFactors<Window> {
   PE_INLINE BatchProducts(const Window& batch, int64_t D, const BatchScratch& scratch) : Factors(batch, D, scratch) {}
 
   PE_INLINE void score() const {
-    const auto coming = batch_.prefetch.share(1, 2);
+    const auto coming = batch_.prefetch.with_columns_scored();
     for (int64_t c = 0; c < C_; ++c) store(scratch_.scores + c * kProductRows, zero());
     for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
       coming.template bring_in_columns<decltype(registers)::value>(d);
@@ -60,7 +60,7 @@ class BatchProducts : public BatchFactors<Window> {
     this->turned_outputs(outputs);
     const auto* const errors = reinterpret_cast<const int32_t*>(scratch_.errors);
     const auto* const turned_errors = reinterpret_cast<const int32_t*>(scratch_.turned_errors);
-    const auto coming = batch_.prefetch.share(0, 2);
+    const auto coming = batch_.prefetch.with_columns_updated();
     for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
       constexpr int M = decltype(registers)::value;
       constexpr bool Tail = decltype(is_tail)::value;

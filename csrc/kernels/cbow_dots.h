@@ -72,7 +72,7 @@ class CbowProducts {
   }
 
   PE_INLINE void update() const {
-    const auto coming = batch_.prefetch.share(0, 2);
+    const auto coming = batch_.prefetch.with_columns_updated();
     for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
       constexpr int M = decltype(registers)::value;
       constexpr bool Tail = decltype(is_tail)::value;
@@ -123,7 +123,7 @@ class CbowProducts {
   PE_INLINE void score_quad(int quad) const {
     Element* const* const rows = outputs_ + 4 * quad;
     int32_t* const across = s_.across_out + 2 * quad * stride_;
-    const auto coming = batch_.prefetch.share(1, 2).share(quad, kProductRows / 4);
+    const auto coming = batch_.prefetch.with_columns_scored().share(quad, kProductRows / 4);
     Float sums[4 * P];
     unrolled<4 * P>([&](auto i) PE_LAMBDA { sums[i] = zero(); });
     for_each_columns<2>(D_, [&](auto registers, auto is_tail, int64_t d, int tail) PE_LAMBDA {
