@@ -124,7 +124,7 @@ class TrainConfig:
     of skip-gram where products are bfloat16."""
     pool_negatives: int | None = None
     """Negatives drawn for a `batch`, 1 to 1,000, each of which counts negative / pool_negatives. None: (pool + 4) / 5
-    of `negative`, rounded up; of CBOW where products are bfloat16, (pool + 6) / 5."""
+    of `negative`, rounded up; of CBOW where products are bfloat16, (pool + 8) / 5."""
     products: Products | None = None
     """What batches on the CPU are multiplied as. `bfloat16`: factors may be rounded to it, where the processor is fast
     at that (AMD's AVX-512 since Zen 4; for skip-gram also AMX); sums and tables are not. None: `bfloat16` there, where
@@ -236,7 +236,7 @@ class TrainConfig:
         """At a time: `negative`, or as many as are drawn for a batch."""
         if not self.trains_batches:
             return self.negative
-        more = 6 if self.may_round_products and self.model == "cbow" else 4
+        more = 8 if self.may_round_products and self.model == "cbow" else 4
         default = -(-(self.windows_shared + more) * self.negative // 5)
         return min(default, 1_000) if self.pool_negatives is None else self.pool_negatives
 

@@ -216,10 +216,13 @@ def test_six_windows_of_skipgram_train_together_where_there_are_units(units: lis
     assert units == [("skipgram", 5, 10, 6)]
 
 
-def test_four_windows_of_cbow_share_ten_negatives_where_there_are_units(units: list[tuple[str, int, int, int]]) -> None:
+def test_four_windows_of_cbow_share_twelve_negatives_where_there_are_units(
+    units: list[tuple[str, int, int, int]],
+) -> None:
     config = with_products(TrainConfig(model="cbow"), FEW_WORDS)
-    assert (config.products, config.sharing, config.negatives_drawn, config.negative_weight) == ("bfloat16", 4, 10, 0.5)
-    assert units == [("cbow", 5, 10, 4)]
+    assert (config.products, config.sharing, config.negatives_drawn) == ("bfloat16", 4, 12)
+    assert config.negatives_drawn * config.negative_weight == 5
+    assert units == [("cbow", 5, 12, 4)]
 
 
 @pytest.mark.parametrize("model", ["skipgram", "cbow"])
