@@ -21,14 +21,16 @@ void Ingest::run(int index) {
   try {
     for (;;) {
       Block block;
+      bool few;
       {
         std::unique_lock<std::mutex> lock(mutex_);
         not_empty_.wait(lock, [this] { return stopped_ || closed_ || !queue_.empty(); });
         if (stopped_ || queue_.empty()) return;
         block = std::move(queue_.front());
         queue_.pop_front();
+        few = queue_.size() <= workers_.size();
       }
-      not_full_.notify_one();
+      if (few) not_full_.notify_one();  // not for each, or the feeder would take a core from the workers as often
       const Text text = text_of(block, worker);
       const size_t most = most_notes(text.size);
       const bool in_memory = find_room(most, worker);
@@ -92,26 +94,23 @@ Ingest::Notes Ingest::take_notes(const Block& block, const Text& text, Worker& w
   const char* const end = text.bytes + text.size;
   const char* token = text.bytes;
   uint64_t lines = 0;
-  Pending found[kPiece + 1];
+  Pending found[kMostPending];
   for (const char* piece = text.bytes; piece < end; piece += kPiece) {
-    const size_t size = find_tokens<Separators>(piece, std::min(piece + kPiece, end), worker.types, &token, found);
-    for (size_t i = 0; i < size; ++i) {
+    const auto size = static_cast<size_t>(std::min<ptrdiff_t>(kPiece, end - piece));
+    const size_t count = find_tokens<Separators>(piece, size, worker.types, &token, found);
+    for (size_t i = 0; i < count; ++i) {
       const Pending& next = found[i];
-      if (next.key.next == 0) {
-        ++lines;
-        *out++ = kSentenceEnd;
-        continue;
-      }
-      const size_t length = next.template length<Separators>();
-      int32_t type = worker.types.count(next.key, next.hash, next.bytes, length);
+      int32_t type = worker.types.count_at(next.slot, next.key);
       if (type < 0) {
-        const auto offset = static_cast<uint64_t>(next.bytes - text.bytes);
-        type = worker.types.insert(next.key, next.hash, next.bytes, length, text.position + offset);
-        const size_t bad = first_invalid_utf8(next.bytes, length);
-        if (bad < length) {
-          worker.invalid_types.push_back(type);
-          if (strict_) report_fault(block, text, lines, offset + bad);
+        if (next.ends_sentence()) {
+          ++lines;
+          *out++ = kSentenceEnd;
+          continue;
         }
+        const size_t length = token_length<Separators>(next.key, text.bytes, piece + next.end);
+        const std::string_view bytes(piece + next.end - length, length);
+        type = worker.types.count(next.key, bytes);
+        if (type < 0) type = insert(next.key, bytes, block, text, lines, worker);
       }
       out = note_type(type, out);
     }
@@ -122,6 +121,19 @@ Ingest::Notes Ingest::take_notes(const Block& block, const Text& text, Worker& w
   notes.size = static_cast<uint64_t>(out - taken);
   notes.lines = lines;
   return notes;
+}
+
+// `token` lies in the text.
+int32_t Ingest::insert(const TypeKey& key, std::string_view token, const Block& block, const Text& text,
+                       uint64_t lines_before, Worker& worker) {
+  const auto offset = static_cast<uint64_t>(token.data() - text.bytes);
+  const int32_t type = worker.types.insert(key, token, text.position + offset);
+  const size_t bad = first_invalid_utf8(token.data(), token.size());
+  if (bad < token.size()) {
+    worker.invalid_types.push_back(type);
+    if (strict_) report_fault(block, text, lines_before, offset + bad);
+  }
+  return type;
 }
 
 // Keeps the earliest fault. Blocks are taken in order and those before this one are finished by their workers, so

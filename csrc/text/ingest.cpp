@@ -70,7 +70,7 @@ bool Ingest::feed_blocks(const char* bytes, size_t size) {
 // Queues what was carried over and bytes[0, size), which ends with a separator.
 bool Ingest::queue_bytes(const char* bytes, size_t size) {
   Block block;
-  if (!wait_for_room(&block.bytes)) return false;
+  if (!wait_for_room(kQueuedBlocks * workers_.size(), &block.bytes)) return false;
   block.size = carry_.size() + size;
   block.bytes.resize(std::max(block.bytes.size(), block.size + kPadding));
   std::copy(carry_.begin(), carry_.end(), block.bytes.begin());
@@ -81,7 +81,7 @@ bool Ingest::queue_bytes(const char* bytes, size_t size) {
 
 bool Ingest::feed_file(int descriptor, const std::string& name, uint64_t offset, size_t size) {
   Block block;
-  if (!wait_for_room(nullptr)) return false;
+  if (!wait_for_room(kQueuedPieces * workers_.size(), nullptr)) return false;
   block.file = TextFile(descriptor, name);
   block.size = size;
   source_offset_ = offset;
@@ -89,10 +89,11 @@ bool Ingest::feed_file(int descriptor, const std::string& name, uint64_t offset,
   return true;
 }
 
-// False: nothing more is wanted. `spare` becomes memory that is not used any more, where there is some.
-bool Ingest::wait_for_room(std::vector<char>* spare) {
+// Waits until less than `most` are queued. False: nothing more is wanted. `spare` becomes memory that is not used any
+// more, where there is some.
+bool Ingest::wait_for_room(size_t most, std::vector<char>* spare) {
   std::unique_lock<std::mutex> lock(mutex_);
-  not_full_.wait(lock, [this] { return stopped_ || queue_.size() < 2 * workers_.size() + 2; });
+  not_full_.wait(lock, [&] { return stopped_ || queue_.size() < most; });
   if (spare != nullptr && !spare_.empty()) {
     *spare = std::move(spare_.back());
     spare_.pop_back();

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -130,13 +131,15 @@ class Ingest {
   template <class Separators>
   bool feed_blocks(const char* bytes, size_t size);
   bool queue_bytes(const char* bytes, size_t size);
-  bool wait_for_room(std::vector<char>* spare);
+  bool wait_for_room(size_t most, std::vector<char>* spare);
   void queue_block(Block block);
   void run(int worker);
   Text text_of(Block& block, Worker& worker) const;
   template <class Separators>
   Notes take_notes(const Block& block, const Text& text, Worker& worker, uint16_t* taken);
   bool find_room(size_t notes, Worker& worker);
+  int32_t insert(const TypeKey& key, std::string_view token, const Block& block, const Text& text,
+                 uint64_t lines_before, Worker& worker);
   void report_fault(const Block& block, const Text& text, uint64_t lines_before, uint64_t offset);
   void merge();
 

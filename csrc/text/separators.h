@@ -1,4 +1,4 @@
-// Where tokens and sentences end: bit masks for 64 bytes of text at a time.
+// Which bytes end tokens and sentences: bit masks for 64 bytes of text at a time.
 #pragma once
 
 #include <cstdint>
@@ -60,42 +60,28 @@ struct RecordSeparators {
 #endif
 };
 
-// Bit i stands for the i-th of 64 bytes.
-struct EndMasks {
-  uint64_t tokens = 0, sentences = 0;  // what ends a sentence ends a token
-};
-
+// Bit i is set where the i-th of 64 bytes ends a token.
 template <class Separators>
-EndMasks end_masks_portable(const char* bytes) {
+uint64_t portable_ends_mask(const char* bytes) {
   const auto gathered = [](uint64_t tops) { return (tops >> 7) * 0x0102040810204080ull >> 56; };  // 8 bits in one byte
-  EndMasks masks;
-  for (int i = 0; i < 8; ++i) {
-    const uint64_t word = load_word(bytes + 8 * i);
-    masks.tokens |= gathered(Separators::token_ends(word)) << (8 * i);
-    masks.sentences |= gathered(equal_bytes(word, Separators::sentence_end)) << (8 * i);
-  }
-  return masks;
+  uint64_t mask = 0;
+  for (int i = 0; i < 8; ++i) mask |= gathered(Separators::token_ends(load_word(bytes + 8 * i))) << (8 * i);
+  return mask;
 }
 
-#ifdef __SSE2__
 template <class Separators>
-EndMasks end_masks(const char* bytes) {
-  const auto bits = [](__m128i found) {
-    return static_cast<uint64_t>(static_cast<uint16_t>(_mm_movemask_epi8(found)));
-  };
-  EndMasks masks;
+uint64_t token_ends_mask(const char* bytes) {
+#ifdef __SSE2__
+  uint64_t mask = 0;
   for (int i = 0; i < 4; ++i) {
     const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 16 * i));
-    masks.tokens |= bits(Separators::token_ends(here)) << (16 * i);
-    masks.sentences |= bits(_mm_cmpeq_epi8(here, _mm_set1_epi8(Separators::sentence_end))) << (16 * i);
+    const auto found = static_cast<uint16_t>(_mm_movemask_epi8(Separators::token_ends(here)));
+    mask |= uint64_t{found} << (16 * i);
   }
-  return masks;
-}
+  return mask;
 #else
-template <class Separators>
-EndMasks end_masks(const char* bytes) {
-  return end_masks_portable<Separators>(bytes);
-}
+  return portable_ends_mask<Separators>(bytes);
 #endif
+}
 
 }  // namespace pyembed

@@ -62,13 +62,24 @@ class TypeTable {
     return {arena_.data() + begin, end - begin};
   }
 
-  void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash >> shift_]); }
+  // Where the type of a key with this hash is looked for first, until the next type is inserted.
+  uint32_t slot_of(uint64_t hash) const { return static_cast<uint32_t>(hash >> shift_); }
+  void prefetch(uint32_t slot) const { __builtin_prefetch(&slots_[slot]); }
+
+  // Counts one more token of the type of a key and returns it where this slot holds it and the key is all there is to
+  // compare. Otherwise, and for any other slot, returns -1: count() knows.
+  int32_t count_at(uint32_t slot, const TypeKey& key) {
+    Slot& found = slots_[slot];
+    if (!(found.key == key) || key.is_long()) return -1;
+    ++found.count;
+    return found.type;
+  }
 
   // Counts one more token of the type and returns it, or returns -1 where the type is new.
-  int32_t count(const TypeKey& key, uint64_t hash, const char* bytes, size_t length) {
-    for (size_t i = hash >> shift_;; i = (i + 1) & mask_) {
+  int32_t count(const TypeKey& key, std::string_view bytes) {
+    for (size_t i = slot_of(key.hash());; i = (i + 1) & mask_) {
       Slot& slot = slots_[i];
-      if (slot.key == key && (!key.is_long() || text(slot.type) == std::string_view(bytes, length))) {
+      if (slot.key == key && (!key.is_long() || text(slot.type) == bytes)) {
         ++slot.count;
         return slot.type;
       }
@@ -77,15 +88,15 @@ class TypeTable {
   }
 
   // Inserts a type that `count` did not find, with a count of one; `position` is where it was first seen.
-  int32_t insert(const TypeKey& key, uint64_t hash, const char* bytes, size_t length, uint64_t position) {
+  int32_t insert(const TypeKey& key, std::string_view bytes, uint64_t position) {
     if (size() >= std::numeric_limits<int32_t>::max()) throw std::length_error("more than 2^31 - 1 distinct tokens");
     if (places_.size() * 2 >= slots_.size()) resize(slots_.size() * (slots_.size() < kManySlots ? 4 : 2));
     const auto type = static_cast<int32_t>(size());
-    place({key, 1, type}, hash);
-    arena_.resize(arena_end_ + length + kKeyPadding);
-    std::memcpy(arena_.data() + arena_end_, bytes, length);
+    place({key, 1, type});
+    arena_.resize(arena_end_ + bytes.size() + kKeyPadding);
+    std::memcpy(arena_.data() + arena_end_, bytes.data(), bytes.size());
     places_.push_back({arena_end_, position});
-    arena_end_ += length;
+    arena_end_ += bytes.size();
     return type;
   }
 
@@ -130,8 +141,8 @@ class TypeTable {
   static constexpr size_t kUsualBytes = 8;  // of a type; the arena grows on its own where they are longer
   static constexpr size_t kAhead = 24;      // slots whose types' places are on their way from memory
 
-  void place(const Slot& slot, uint64_t hash) {
-    size_t i = hash >> shift_;
+  void place(const Slot& slot) {
+    size_t i = slot_of(slot.key.hash());
     while (!slots_[i].is_empty()) i = (i + 1) & mask_;
     slots_[i] = slot;
   }
@@ -146,7 +157,7 @@ class TypeTable {
     shift_ = 64;
     for (size_t n = slots; n > 1; n >>= 1) --shift_;
     for (const Slot& slot : old) {
-      if (!slot.is_empty()) place(slot, slot.key.hash());
+      if (!slot.is_empty()) place(slot);
     }
   }
 

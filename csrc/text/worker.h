@@ -15,6 +15,9 @@ constexpr size_t kBlockSize = 1 << 18;  // with its notes it leaves most of a co
 constexpr size_t kPadding = 64;         // end_masks reads whole 64-byte pieces; covers kKeyPadding
 static_assert(kPadding >= kKeyPadding, "");
 
+// Queued for each worker at most: blocks take memory, pieces of files a descriptor each.
+constexpr size_t kQueuedBlocks = 3, kQueuedPieces = 16;
+
 struct Ingest::Worker {
   explicit Worker(int number) : index(number) {}
 

@@ -5,6 +5,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "text/ingest.h"
 #include "text/positioned_io.h"
 #include "text/separators.h"
+#include "text/token_ends.h"
 
 namespace {
 
@@ -90,32 +92,56 @@ Sentences encoded(pyembed::Ingest& ingest, uint64_t tokens) {
   return sentences;
 }
 
-// Also the plain version, which machines with SSE2 do not use.
+// Also the plain masks, which machines with SSE2 do not use.
 template <class Separators>
 void test_masks_hold_every_separator_and_nothing_else() {
   for (int shift = 0; shift < 256; ++shift) {
     char bytes[64];
     for (int i = 0; i < 64; ++i) bytes[i] = static_cast<char>(shift + i);
-    const pyembed::EndMasks masks = pyembed::end_masks<Separators>(bytes);
-    const pyembed::EndMasks portable = pyembed::end_masks_portable<Separators>(bytes);
-    CHECK(masks.tokens == portable.tokens && masks.sentences == portable.sentences);
+    const uint64_t mask = pyembed::token_ends_mask<Separators>(bytes);
+    CHECK(mask == pyembed::portable_ends_mask<Separators>(bytes));
     for (int i = 0; i < 64; ++i) {
-      CHECK((masks.tokens >> i & 1) == Separators::ends_token(static_cast<uint8_t>(bytes[i])));
-      CHECK((masks.sentences >> i & 1) == (bytes[i] == Separators::sentence_end));
+      CHECK((mask >> i & 1) == Separators::ends_token(static_cast<uint8_t>(bytes[i])));
     }
   }
 }
 
+// Of any density, from a separator at every byte to none, in pieces of any size.
+template <class Separators>
+void test_token_ends_are_the_places_of_separators(pyembed::FindTokenEnds find) {
+  std::mt19937 random(11);
+  const auto find_in = [&](const std::string& text, size_t size) {
+    std::vector<uint16_t> ends(pyembed::kEndsRoom);
+    ends.resize(find(text.data(), size, ends.data()));
+    return ends;
+  };
+  for (const unsigned every : {1u, 2u, 3u, 6u, 40u, 1'000'000u}) {
+    std::string text;
+    for (size_t i = 0; i < pyembed::kPiece + 64; ++i) {
+      text += random() % every == 0 ? Separators::sentence_end : static_cast<char>(random());
+    }
+    for (size_t size = 0; size <= pyembed::kPiece; size += 1 + random() % 70) {
+      std::vector<uint16_t> expected;
+      for (size_t i = 0; i < size; ++i) {
+        if (Separators::ends_token(static_cast<uint8_t>(text[i]))) expected.push_back(static_cast<uint16_t>(i));
+      }
+      CHECK(find_in(text, size) == expected);
+    }
+  }
+  CHECK(find_in(std::string(pyembed::kPiece, Separators::sentence_end), pyembed::kPiece).size() == pyembed::kPiece);
+}
+
 void test_long_tokens_with_the_same_key_stay_apart() {
   const std::string text = "a-token-of-24-characters another-of-24-characters" + std::string(pyembed::kKeyPadding, ' ');
-  const char *const one = text.data(), *const other = one + 25;
-  const pyembed::TypeKey key = pyembed::key_of(one, 24);
+  const std::string_view one(text.data(), 24), other(text.data() + 25, 24);
+  const pyembed::TypeKey key = pyembed::key_of(one.data(), 24);
   pyembed::TypeTable types;
-  types.insert(key, key.hash(), one, 24, 0);
-  CHECK(types.count(key, key.hash(), other, 24) == -1);
-  CHECK(types.insert(key, key.hash(), other, 24, 25) == 1);
-  CHECK(types.count(key, key.hash(), one, 24) == 0);
-  CHECK(types.count(key, key.hash(), other, 24) == 1);
+  types.insert(key, one, 0);
+  CHECK(types.count(key, other) == -1);
+  CHECK(types.insert(key, other, 25) == 1);
+  CHECK(types.count(key, one) == 0);
+  CHECK(types.count(key, other) == 1);
+  CHECK(types.count_at(types.slot_of(key.hash()), key) == -1);
 }
 
 void test_counts_and_sentences_equal_the_twin(int threads, size_t block, size_t memory, Fed fed) {
@@ -218,8 +244,15 @@ void test_a_failed_write_is_thrown(int threads) {
 }  // namespace
 
 int main() {
-  test_masks_hold_every_separator_and_nothing_else<pyembed::TextSeparators>();
-  test_masks_hold_every_separator_and_nothing_else<pyembed::RecordSeparators>();
+  using pyembed::RecordSeparators, pyembed::TextSeparators;
+  test_masks_hold_every_separator_and_nothing_else<TextSeparators>();
+  test_masks_hold_every_separator_and_nothing_else<RecordSeparators>();
+  test_token_ends_are_the_places_of_separators<TextSeparators>(&pyembed::portable_token_ends<TextSeparators>);
+  test_token_ends_are_the_places_of_separators<RecordSeparators>(&pyembed::portable_token_ends<RecordSeparators>);
+  if (const auto avx512 = pyembed::avx512_token_ends<TextSeparators>()) {
+    test_token_ends_are_the_places_of_separators<TextSeparators>(avx512);
+    test_token_ends_are_the_places_of_separators<RecordSeparators>(pyembed::avx512_token_ends<RecordSeparators>());
+  }
   test_long_tokens_with_the_same_key_stay_apart();
   for (const int threads : {1, 2, 5}) {
     for (const size_t block : {size_t{1}, size_t{61}, size_t{4096}, size_t{1} << 20}) {
