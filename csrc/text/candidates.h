@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "large_pages.h"
+#include "arrays.h"
 
 namespace pyembed {
 

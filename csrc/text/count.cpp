@@ -70,7 +70,7 @@ bool Ingest::find_room(size_t notes, Worker& worker) {
   do {
     if (left < bytes) return false;
   } while (!memory_left_.compare_exchange_weak(left, left - bytes));
-  worker.chunk = std::make_shared<NoteChunk>(NoteChunk{LargeArray<uint16_t>(size), 0});
+  worker.chunk = std::make_shared<NoteChunk>(NoteChunk{UnwrittenArray<uint16_t>(size), 0});
   return true;
 }
 

@@ -34,7 +34,7 @@ struct Output {
 // behind the two notes that are no types.
 constexpr size_t kNoTypes = 2;
 
-LargeArray<int32_t> words_of_notes(const LargeArray<int32_t>& merged_types, const int32_t* words) {
+LargeArray<int32_t> words_of_notes(const UnwrittenArray<int32_t>& merged_types, const int32_t* words) {
   LargeArray<int32_t> found(std::max<size_t>(merged_types.size(), kWide) + kNoTypes);
   for (size_t type = 0; type < merged_types.size(); ++type) {
     found[type < kWide ? type : type + kNoTypes] = words[merged_types[type]];

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "file_piece.h"
-#include "large_pages.h"
+#include "arrays.h"
 #include "type_table.h"
 
 namespace pyembed {
@@ -40,11 +40,11 @@ struct Types {
     const char* bytes;
     size_t size;
   };
-  LargeArray<uint64_t> counts;           // [n]
-  LargeArray<uint64_t> first_positions;  // [n] in the stream, in bytes
-  LargeArray<Text> texts;                // [n] in the arenas
-  std::vector<int32_t> invalid;          // those that are not valid UTF-8
-  std::vector<LargeArray<char>> arenas;  // the tables' own
+  UnwrittenArray<uint64_t> counts;           // [n]
+  UnwrittenArray<uint64_t> first_positions;  // [n] in the stream, in bytes
+  UnwrittenArray<Text> texts;                // [n] in the arenas
+  std::vector<int32_t> invalid;              // those that are not valid UTF-8
+  std::vector<UnwrittenArray<char>> arenas;  // the tables' own
 };
 
 // What every type becomes: words[type] >= 0 is one word id, -1 none, -2 - k the words list_words[list_starts[k] ..
@@ -123,7 +123,7 @@ class Ingest {
   };
   // Memory for the notes of one worker's blocks, one after another; it is theirs together.
   struct NoteChunk {
-    LargeArray<uint16_t> notes;
+    UnwrittenArray<uint16_t> notes;
     size_t used = 0;
   };
   struct Worker;
@@ -168,7 +168,7 @@ class Ingest {
   std::vector<std::thread> threads_;
 
   Types types_;
-  std::vector<LargeArray<int32_t>> merged_types_;  // [worker][its type]
+  std::vector<UnwrittenArray<int32_t>> merged_types_;  // [worker][its type]
   bool encoded_ = false;
 };
 

@@ -79,7 +79,7 @@ class MergedPart {
 
 }  // namespace
 
-Types merge_tables(std::vector<TypeTable> tables, std::vector<LargeArray<int32_t>>* merged) {
+Types merge_tables(std::vector<TypeTable> tables, std::vector<UnwrittenArray<int32_t>>* merged) {
   size_t most = 0;
   for (const TypeTable& table : tables) {
     merged->emplace_back(table.size());

@@ -33,7 +33,7 @@ bool feed(Ingest& ingest, const py::buffer& block) {
 // (counts int64[n], first_positions int64[n], invalid int32[]) of the n types.
 py::tuple types(const Ingest& ingest) {
   const Types& types = ingest.types();
-  const auto array = [](const LargeArray<uint64_t>& values) {
+  const auto array = [](const UnwrittenArray<uint64_t>& values) {
     return Array<int64_t>(static_cast<py::ssize_t>(values.size()), reinterpret_cast<const int64_t*>(values.data()));
   };
   return py::make_tuple(array(types.counts), array(types.first_positions),

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "large_pages.h"
+#include "arrays.h"
 #include "separators.h"
 
 namespace pyembed {
@@ -118,7 +118,7 @@ class TypeTable {
   }
 
   // The bytes of all types, where text() finds them; the table is of no use afterwards.
-  LargeArray<char> take_arena() { return std::move(arena_); }
+  UnwrittenArray<char> take_arena() { return std::move(arena_); }
 
  private:
   struct Slot {
@@ -164,9 +164,9 @@ class TypeTable {
   LargeArray<Slot> slots_;
   size_t mask_ = 0;
   int shift_ = 64;
-  LargeArray<char> arena_;  // the bytes of all types, one after another, then padding
+  UnwrittenArray<char> arena_;  // the bytes of all types, one after another, then padding
   uint64_t arena_end_ = 0;
-  LargeArray<Place> places_;  // [size()]
+  UnwrittenArray<Place> places_;  // [size()]
 };
 
 }  // namespace pyembed

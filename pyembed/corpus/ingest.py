@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyembed.config import CorpusConfig
 from pyembed.corpus.counting import Counted, Progress, counted_files, counted_sentences, naming_the_file
@@ -21,6 +22,7 @@ from pyembed.corpus.token_ids import TokenIds
 from pyembed.corpus.vocabulary import Vocabulary
 from pyembed.corpus.words import WordChoice
 from pyembed.files import temporary_folder, whole_file
+from pyembed.memory import anonymous_memory
 
 IN_MEMORY = 1 << 28
 """Bytes of ids that stay in memory; what is larger lies in a temporary file."""
@@ -132,7 +134,7 @@ def _encoded(
     folder = temporary_folder() if cache is None else cache.path
     with nullcontext() if in_memory else _token_file(cache) as file, naming_the_file(folder):
         if file is None:
-            ids, starts = np.empty(tokens, np.int32), np.empty(most_sentences + 1, np.int64)
+            ids, starts = _room_for_ids(tokens), np.empty(most_sentences + 1, np.int64)
         else:
             ids, starts = writable_arrays(file, tokens, most_sentences)
         written, sentences = counted.engine.encode(
@@ -160,3 +162,8 @@ def _encoded(
 
 def _token_file(cache: TokenCache | None) -> AbstractContextManager[BinaryIO]:
     return tempfile.TemporaryFile(dir=temporary_folder()) if cache is None else whole_file(cache.path)
+
+
+def _room_for_ids(tokens: int) -> NDArray[np.int32]:
+    """[tokens]; np.empty would ask for large pages, but ids are written and read from one end to the other."""
+    return np.frombuffer(anonymous_memory(max(1, 4 * tokens), large_pages=False), np.int32, tokens)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +10,10 @@ from torch import Tensor
 
 from pyembed.config import TrainConfig
 from pyembed.corpus.sampling import fill_uniform
+from pyembed.memory import LARGE_PAGE, anonymous_memory
 from pyembed.training.device_memory import require_device_memory
 
 _COLUMNS_TOGETHER = 16
-_HUGE_PAGE = 2 << 20
 _ELEMENTS_AT_ONCE = 1 << 17  # they stay in the cache until they are copied
 
 
@@ -27,18 +25,14 @@ def new_table(rows: int, columns: int, dtype: torch.dtype = torch.float32) -> Te
     """
     size = rows * columns * dtype.itemsize
     try:
-        # Anonymous memory is zero, and costs nothing until it is touched.
-        memory = mmap.mmap(-1, size + _HUGE_PAGE)
+        memory = anonymous_memory(size + LARGE_PAGE, large_pages=True)
     except (OSError, OverflowError) as error:
         raise MemoryError(
             f"a table of {rows:,} rows and {columns:,} columns needs {size / 1e9:.1f} GB, which could not be had; "
             "raise min_count, or set max_final_vocab, a smaller vector_size or table_dtype bfloat16"
         ) from error
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a kernel without large pages: small ones work, slower
-            memory.madvise(mmap.MADV_HUGEPAGE)
     storage = torch.frombuffer(memory, dtype=dtype)
-    first = -storage.data_ptr() % _HUGE_PAGE // dtype.itemsize
+    first = -storage.data_ptr() % LARGE_PAGE // dtype.itemsize
     return storage[first : first + rows * columns].view(rows, columns)
 
 
