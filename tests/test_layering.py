@@ -25,7 +25,7 @@ FLOORS = [
     {"corpus"},
     {"ops"},
     {"reference"},
-    {"config", "files", "compression", "compiled_text"},
+    {"config", "files", "compression", "compiled_text", "memory"},
     {"_version", "_C", "_text"},
 ]
 """From the top; a room imports from lower floors only. pyembed/__init__.py stands outside: it says where names live."""
