@@ -12,7 +12,7 @@
 namespace pyembed {
 
 constexpr size_t kBlockSize = 1 << 18;  // with its notes it leaves most of a core's L2 cache to the table
-constexpr size_t kPadding = 64;         // end_masks reads whole 64-byte pieces; covers kKeyPadding
+constexpr size_t kPadding = 64;         // token ends are found in whole 64 bytes; covers kKeyPadding
 static_assert(kPadding >= kKeyPadding, "");
 
 // Queued for each worker at most: blocks take memory, pieces of files a descriptor each.
