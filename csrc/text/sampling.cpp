@@ -4,60 +4,75 @@
 #include <numeric>
 #include <vector>
 
-#include "kernels/draws.h"
+#include "random_run.h"
 
 namespace pyembed {
 namespace {
 
 constexpr uint64_t kWordsAtATime = 1024;  // made together, 4 KB
 
-// Words [4 * first_index, 4 * (first_index + n)) of a stream.
-void random_run(uint64_t seed, uint32_t epoch, Stream stream, uint64_t first_index, uint64_t n, Words4* words) {
-  for (uint64_t i = 0; i < n; ++i) words[i] = random_words(seed, epoch, stream, first_index + i, 0);
+RandomRun best_random_run() {
+  const RandomRun avx512 = avx512_random_run();
+  return avx512 != nullptr ? avx512 : &portable_random_run;
 }
+
+// The words of positions begin to at most end - 1 of a stream.
+struct RandomPart {
+  static_assert(kWordsAtATime % 32 == 0, "random_run fills eight times four");
+  uint64_t end;           // of those that are here
+  const uint32_t* words;  // [end - begin]
+  uint32_t room[kWordsAtATime];
+
+  RandomPart(uint64_t seed, uint32_t epoch, Stream stream, uint64_t begin, uint64_t past_last) {
+    const uint64_t base = begin / 4 * 4;
+    end = std::min(base + kWordsAtATime, past_last);
+    static const RandomRun random_run = best_random_run();
+    random_run(seed, epoch, stream, base / 4, static_cast<int64_t>(end - base + 3) / 4, room);
+    words = room + (begin - base);
+  }
+};
 
 }  // namespace
 
+void portable_random_run(uint64_t seed, uint32_t epoch, Stream stream, uint64_t first, int64_t n, uint32_t* words) {
+  for (int64_t i = 0; i < n; ++i) {
+    std::copy_n(random_words(seed, epoch, stream, first + static_cast<uint64_t>(i), 0).word, 4, words + 4 * i);
+  }
+}
+
 int64_t keep_tokens(const TokenRange& range, const uint32_t* keep_threshold, uint64_t seed, uint32_t epoch,
                     int32_t* kept, int64_t* kept_before) {
-  Words4 words[kWordsAtATime / 4];
   const uint64_t past_last = range.first_position + static_cast<uint64_t>(range.tokens);
   int64_t count = 0, sentence = 0;
-  uint64_t position = range.first_position;
-  while (position < past_last) {
-    const uint64_t base = position / 4 * 4;
-    const uint64_t filled = std::min(base + kWordsAtATime, past_last);
-    random_run(seed, epoch, Stream::keep, base / 4, (filled - base + 3) / 4, words);
-    while (position < filled) {
+  for (uint64_t begin = range.first_position; begin < past_last;) {
+    const RandomPart part(seed, epoch, Stream::keep, begin, past_last);
+    for (uint64_t position = begin; position < part.end;) {
       for (; sentence < range.sentences && static_cast<uint64_t>(range.sentence_starts[sentence]) <= position;
            ++sentence) {
         kept_before[sentence] = count;
       }
       const uint64_t stop = sentence < range.sentences
-                                ? std::min(filled, static_cast<uint64_t>(range.sentence_starts[sentence]))
-                                : filled;
+                                ? std::min(part.end, static_cast<uint64_t>(range.sentence_starts[sentence]))
+                                : part.end;
       for (; position < stop; ++position) {
-        const uint32_t word = words[(position - base) / 4].word[position % 4];
         const int32_t id = range.ids[position - range.first_position];
         kept[count] = id;  // overwritten by the next where it is not kept: no branch to mispredict
-        count += word <= keep_threshold[id];
+        count += part.words[position - begin] <= keep_threshold[id];
       }
     }
+    begin = part.end;
   }
   return count;
 }
 
 void fill_uniform(uint64_t first_element, int64_t n, int64_t dimensions, uint64_t seed, float* values) {
-  Words4 words[kWordsAtATime / 4];
   const uint64_t past_last = first_element + static_cast<uint64_t>(n);
-  for (uint64_t element = first_element; element < past_last;) {
-    const uint64_t base = element / 4 * 4;
-    const uint64_t filled = std::min(base + kWordsAtATime, past_last);
-    random_run(seed, 0, Stream::initial, base / 4, (filled - base + 3) / 4, words);
-    for (; element < filled; ++element) {
-      const uint32_t word = words[(element - base) / 4].word[element % 4];
-      *values++ = (static_cast<float>(word >> 8) * 0x1p-24f - 0.5f) / static_cast<float>(dimensions);
+  for (uint64_t begin = first_element; begin < past_last;) {
+    const RandomPart part(seed, 0, Stream::initial, begin, past_last);
+    for (uint64_t i = 0; i < part.end - begin; ++i) {
+      *values++ = (static_cast<float>(part.words[i] >> 8) * 0x1p-24f - 0.5f) / static_cast<float>(dimensions);
     }
+    begin = part.end;
   }
 }
 
