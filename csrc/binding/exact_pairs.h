@@ -40,7 +40,7 @@ double run_exact_pairs(const PairIds& pairs, int64_t in_rows, const Tables<Real>
     keys = memory.room<uint64_t>(pairs.count);
     spare = memory.room<uint64_t>(pairs.count);
     segments = memory.room<int32_t>(pairs.count + 1);
-    cursors = memory.room<uint32_t>(plan.pieces * plan.buckets());
+    cursors = memory.room<uint32_t>(plan.pieces * plan.cursor_stride());
     piece_starts = memory.room<int64_t>(plan.pieces + 1);
     losses = memory.room<double>(plan.pieces);
     scratch = memory.room<Real>(threads * scratch_size);
@@ -56,7 +56,7 @@ double run_exact_pairs(const PairIds& pairs, int64_t in_rows, const Tables<Real>
       batch.order = sort_pairs(pairs, in_rows, keys, spare);
       find_segments(batch.order, pairs.count, plan, segments, piece_starts);
     });
-    const auto cursor = [&](int64_t piece) { return cursors + piece * plan.buckets(); };
+    const auto cursor = [&](int64_t piece) { return cursors + piece * plan.cursor_stride(); };
     team.share(plan.pieces, [&](int64_t piece) {
       const int64_t begin = piece_starts[piece], end = piece_starts[piece + 1];
       if (training) place_updates(pairs, batch.order, segments[begin], segments[end], plan, cursor(piece));

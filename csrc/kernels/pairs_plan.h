@@ -11,6 +11,11 @@ struct PairPlan {
   int pieces;       // of segments
   int bucket_bits;  // of out_vectors' rows
   PE_INLINE int64_t buckets() const { return int64_t{1} << bucket_bits; }
+  // From a piece's cursors, one a bucket, to the next piece's: in cache lines of their own, as each update moves one.
+  PE_INLINE int64_t cursor_stride() const {
+    constexpr int64_t kLine = 64 / sizeof(uint32_t);
+    return (buckets() + kLine - 1) / kLine * kLine;
+  }
 };
 
 // For B pairs that so many threads share.

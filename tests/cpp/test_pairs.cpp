@@ -61,7 +61,7 @@ double exact_step(const PairKernels<Real>& kernels, const Batch& ids, const Tabl
   std::vector<uint64_t> keys(B), spare(B);
   std::vector<int32_t> segments(B + 1);
   std::vector<int64_t> piece_starts(static_cast<size_t>(plan.pieces) + 1);
-  std::vector<uint32_t> cursors(static_cast<size_t>(plan.pieces * plan.buckets()));
+  std::vector<uint32_t> cursors(static_cast<size_t>(plan.pieces * plan.cursor_stride()));
   std::vector<OutUpdate<Real>> updates(B * static_cast<size_t>(pairs.outputs));
   const Real nan = std::numeric_limits<Real>::quiet_NaN();
   const uint64_t* const order = sort_pairs(pairs, in_rows, keys.data(), spare.data());
@@ -70,7 +70,7 @@ double exact_step(const PairKernels<Real>& kernels, const Batch& ids, const Tabl
   CHECK(piece_starts.front() == 0 && piece_starts.back() == U);
   std::vector<Real> before(static_cast<size_t>(U * stride), nan), change(before);
   std::vector<Real> scratch(static_cast<size_t>(pair_scratch_size(tables.dimensions)), nan);
-  const auto cursor = [&](int64_t piece) { return cursors.data() + piece * plan.buckets(); };
+  const auto cursor = [&](int64_t piece) { return cursors.data() + piece * plan.cursor_stride(); };
   const auto start = [&](int64_t piece) { return piece_starts[static_cast<size_t>(piece)]; };
   const auto first_pair = [&](int64_t piece) { return segments[static_cast<size_t>(start(piece))]; };
   const ExactPairs<Real> batch{pairs,  order,          segments.data(), tables,
